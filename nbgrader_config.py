@@ -1,4 +1,4 @@
-"""nbgrader's view of this course: its own commands and formgrader work on the same folders as `gencourse`."""
+"""nbgrader's view of this course: its commands and formgrader use the folders of `gencourse`."""
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
 """Where things of a course stand on disk, and what its units are called.
 
-A course folder is one that holds `nbgrader_config.py`. Everything that a term produces (gradebook, submissions,
-reports, the secret seed) is named here once, so that no other module spells a path.
+A course folder is one that holds `nbgrader_config.py`. Everything that a term produces (gradebook,
+submissions, reports, the secret seed) is named here once, so that no other module spells a path.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ def resolve_unit(name: str) -> str:
         CourseError: no unit or more than one begins so.
     """
     wanted = name.strip().lower()
-    matches = [u for u in UNITS if wanted and (u.startswith(wanted) or u.lstrip("0").startswith(wanted))]
+    matches = [
+        u for u in UNITS if wanted and (u.startswith(wanted) or u.lstrip("0").startswith(wanted))
+    ]
     if len(matches) != 1:
         found = "no unit begins" if not matches else f"{', '.join(matches)} all begin"
         raise CourseError(f"{found} with {name!r}; the units are {', '.join(UNITS)}")
@@ -61,7 +63,9 @@ class Course:
         for folder in (here, *here.parents):
             if (folder / "nbgrader_config.py").is_file():
                 return cls(folder)
-        raise CourseError(f"{here} is not inside a course folder (one that holds nbgrader_config.py); cd into it")
+        raise CourseError(
+            f"{here} is not inside a course folder (one that holds nbgrader_config.py); cd into it"
+        )
 
     @property
     def sources(self) -> Path:
@@ -80,17 +84,17 @@ class Course:
 
     @property
     def submitted(self) -> Path:
-        """nbgrader's folder of submissions: `submitted/STUDENT/UNIT/NOTEBOOK.ipynb`."""
+        """Submissions in nbgrader's layout: `submitted/STUDENT/UNIT/NOTEBOOK.ipynb`."""
         return self.root / "submitted"
 
     @property
     def autograded(self) -> Path:
-        """nbgrader's folder of graded notebooks: `autograded/STUDENT/UNIT/NOTEBOOK.ipynb`."""
+        """Graded notebooks in nbgrader's layout: `autograded/STUDENT/UNIT/NOTEBOOK.ipynb`."""
         return self.root / "autograded"
 
     @property
     def feedback(self) -> Path:
-        """nbgrader's folder of feedback pages: `feedback/STUDENT/UNIT/NOTEBOOK.html`."""
+        """Feedback pages in nbgrader's layout: `feedback/STUDENT/UNIT/NOTEBOOK.html`."""
         return self.root / "feedback"
 
     @property
@@ -100,12 +104,12 @@ class Course:
 
     @property
     def gradebook(self) -> Path:
-        """nbgrader's SQLite gradebook."""
+        """The SQLite gradebook, in nbgrader's format."""
         return self.root / "gradebook.db"
 
     @property
     def secret(self) -> Path:
-        """The folder of the secret seed and the cases made from it; `GENCOURSE_SECRET` moves it elsewhere."""
+        """The secret seed and the cases made from it; `GENCOURSE_SECRET` moves it elsewhere."""
         return Path(os.environ.get("GENCOURSE_SECRET") or self.root / "secret")
 
     def source(self, unit: str, part: str) -> Path:

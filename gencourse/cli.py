@@ -1,0 +1,278 @@
+"""The command line: `gencourse COMMAND`, each a few lines around a function of the library.
+
+An error that a person can mend is one line on stderr and status 1; `GENCOURSE_DEBUG=1` shows the
+traceback too.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from typer.core import TyperGroup
+
+from gencourse import __version__
+from gencourse.course import UNITS, Course, CourseError, resolve_unit
+
+out = Console()
+err = Console(stderr=True)
+
+
+class OneLineErrors(TyperGroup):
+    """A command group in which an error is one readable line, never a traceback."""
+
+    def invoke(self, ctx: typer.Context) -> object:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except (typer.Exit, typer.Abort):
+            raise
+        except KeyboardInterrupt:
+            self._say("interrupted; what was finished is kept")
+            raise typer.Exit(130) from None
+        except (CourseError, ValueError, OSError) as error:
+            self._say(str(error))
+            raise typer.Exit(1) from None
+        except Exception as error:
+            if type(error).__module__.split(".")[0] in {"click", "typer"}:
+                raise
+            hint = "this should not happen; GENCOURSE_DEBUG=1 shows where"
+            self._say(f"{type(error).__name__}: {error} ({hint})")
+            raise typer.Exit(1) from None
+
+    @staticmethod
+    def _say(message: str) -> None:
+        if os.environ.get("GENCOURSE_DEBUG"):
+            err.print_exception()
+        line = " ".join(message.split())
+        err.print(f"[bold red]error:[/] {escape(line)}", soft_wrap=True, highlight=False)
+
+
+app = typer.Typer(
+    cls=OneLineErrors,
+    help="A course on deep generative models: notebooks, homework, grading.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Unit = Annotated[str, typer.Argument(help=f"A unit, by any unique prefix: {', '.join(UNITS)}.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(__version__, highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+def _units(names: list[str] | None, course: Course) -> list[str]:
+    """The units that were named, or all that have sources."""
+    if names:
+        return [resolve_unit(name) for name in names]
+    return [unit for unit in UNITS if course.source(unit, "homework").is_file()]
+
+
+@app.command()
+def build(
+    units: Annotated[
+        list[str] | None, typer.Argument(help="Units; all that have sources by default.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail when what is committed differs.")
+    ] = False,
+) -> None:
+    """Build the notebooks and public cases from the text sources in `solutions/`."""
+    from gencourse.authoring.build import build as build_units
+
+    course = Course.find()
+    changed = build_units(course, _units(units, course), check=check)
+    for path in changed:
+        out.print(f"{'differs' if check else 'wrote'} {path}", soft_wrap=True, highlight=False)
+    if check and changed:
+        raise CourseError(
+            f"{len(changed)} built files differ from their sources: gencourse build, then commit"
+        )
+    if not changed:
+        out.print("everything is up to date")
+
+
+@app.command("import")
+def import_(
+    notebook: Annotated[
+        Path, typer.Argument(help="An instructor's notebook edited in JupyterLab.")
+    ],
+) -> None:
+    """Bring an edit made in JupyterLab back into the text source."""
+    from gencourse.authoring.build import import_notebook
+
+    out.print(
+        f"wrote {import_notebook(Course.find(notebook.parent), notebook)}",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+@app.command()
+def release(
+    unit: Unit,
+    to: Annotated[
+        Path | None, typer.Option("--out", help="Folder to write to; `releases/` by default.")
+    ] = None,
+) -> None:
+    """Make what students get: notebooks, the library as a wheel, requirements, a version stamp."""
+    from gencourse.authoring.release import release as make_release
+
+    out.print(
+        f"wrote {make_release(Course.find(), resolve_unit(unit), to)}",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+@app.command()
+def secret() -> None:
+    """Make the secret seed of this term, from which the hidden cases come."""
+    from gencourse.authoring.cases import new_secret
+
+    out.print(
+        f"wrote {new_secret(Course.find())}; keep a copy, never commit it",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+@app.command()
+def check(notebook: Annotated[Path, typer.Argument(help="Your homework notebook.")]) -> None:
+    """Run the visible tests of a homework in a fresh kernel and print a score sheet."""
+    from gencourse.exercises.sheet import check_notebook
+
+    with err.status("running the notebook in a fresh kernel"):
+        sheet = check_notebook(notebook)
+    table = Table("exercise", "test", "points", "", title=escape(notebook.name))
+    for row in sheet.rows:
+        mark = "[green]right[/]" if row.right else f"[red]{escape(row.says)}[/]"
+        table.add_row(
+            escape(row.exercise),
+            escape(row.test),
+            f"{row.points if row.right else 0} / {row.points}",
+            mark,
+        )
+    out.print(table)
+    earned = sum(row.points for row in sheet.rows if row.right)
+    possible = sum(row.points for row in sheet.rows)
+    out.print(f"{earned} of {possible} points on the visible tests; grading uses other inputs.")
+    if not all(row.right for row in sheet.rows):
+        raise typer.Exit(1)
+
+
+@app.command()
+def grade(
+    unit: Unit,
+    submissions: Annotated[
+        Path | None,
+        typer.Option(help="A folder in nbgrader's layout or an LMS zip; `submitted/` by default."),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Submissions graded at a time.")] = 2,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds that a cell may run.")] = 30,
+    unsafe: Annotated[bool, typer.Option("--unsafe", help="Grade without the sandbox.")] = False,
+    dev_seed: Annotated[
+        bool, typer.Option("--dev-seed", help="Use the development seed, which is public.")
+    ] = False,
+) -> None:
+    """Grade a class on the secret cases and write the marks into the gradebook."""
+    from gencourse.grading import grade as grade_class
+    from gencourse.grading.report import table_of
+
+    course = Course.find()
+    result = grade_class(
+        course,
+        resolve_unit(unit),
+        submissions or course.submitted,
+        workers=workers,
+        unsafe=unsafe,
+        dev_seed=dev_seed,
+        timeout=timeout,
+    )
+    out.print(table_of(result))
+
+
+@app.command()
+def report(unit: Unit) -> None:
+    """Write the class report and every student's feedback as static pages."""
+    from gencourse.grading import feedback as write_feedback
+    from gencourse.grading import report as write_report
+
+    course, unit = Course.find(), resolve_unit(unit)
+    out.print(f"wrote {write_report(course, unit)}", soft_wrap=True, highlight=False)
+    pages = write_feedback(course, unit)
+    out.print(
+        f"wrote {len(pages)} feedback pages in {course.feedback}", soft_wrap=True, highlight=False
+    )
+
+
+@app.command()
+def export(
+    unit: Unit,
+    to: Annotated[Path | None, typer.Option("--out", help="The CSV file.")] = None,
+) -> None:
+    """Write the marks of a unit as CSV."""
+    from gencourse.grading import export as write_csv
+
+    path = write_csv(Course.find(), resolve_unit(unit), to)
+    out.print(f"wrote {path}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def demo(
+    to: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the class; `demo/` by default.")
+    ] = None,
+) -> None:
+    """Release unit 01, hand in a small class, grade it and show the report."""
+    from gencourse.grading.demo import demo as run_demo
+
+    if not run_demo(Course.find(), to):
+        raise CourseError("a submission did not get the score that it deserves")
+
+
+@app.command()
+def doctor() -> None:
+    """Say what works on this machine, and how to mend what does not."""
+    from gencourse.doctor import diagnose
+
+    table = Table("", "", "found", "mend")
+    signs = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "broken": "[bold red]broken[/]"}
+    broken = 0
+    for finding in diagnose():
+        broken += finding.state == "broken"
+        table.add_row(
+            signs[finding.state], finding.name, escape(finding.detail), escape(finding.mend)
+        )
+    out.print(table)
+    if broken:
+        raise CourseError(f"{broken} things that the course needs are broken; see the column mend")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
