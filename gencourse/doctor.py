@@ -127,7 +127,7 @@ def look_at_sandbox() -> Finding:
     """Sandbox: bubblewrap, in which the grader runs student code."""
     from gencourse.grading import sandbox
 
-    reason = sandbox.why_unavailable()
+    reason = sandbox.problem()
     if reason is None:
         return Finding(
             "Sandbox",
