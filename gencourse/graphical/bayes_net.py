@@ -9,7 +9,6 @@ Shapes: B batch, n variables, K states of a variable.
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -24,9 +23,16 @@ from gencourse.graphical.bucket_tree import (
     posterior_samples,
 )
 from gencourse.graphical.d_separation import d_separated, local_independencies
+from gencourse.graphical.directed_graph import ancestors_of, topological_order
 from gencourse.graphical.elimination import as_factor, eliminate
 from gencourse.graphical.evidence import Evidence, parse_evidence
-from gencourse.graphical.factor import Factor, sample_categorical
+from gencourse.graphical.factor import (
+    Factor,
+    as_table,
+    check_states,
+    check_values,
+    sample_categorical,
+)
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -59,23 +65,17 @@ class BayesNet:
             name: (parents,) if isinstance(parents, str) else tuple(parents)
             for name, (parents, _) in cpds.items()
         }
-        self.variables = _topological_order(self._parents)
-        self._factors = {
-            name: _cpd_factor(name, self._parents[name], cpds[name][1]) for name in self.variables
+        self.variables = topological_order(self._parents)
+        tables = {name: as_table(cpds[name][1]) for name in self.variables}
+        self.cardinalities = {
+            name: table.shape[-1] if table.ndim else 0 for name, table in tables.items()
         }
-        self.cardinalities = {name: f.values.shape[-1] for name, f in self._factors.items()}
-        for name in self.variables:
-            self._check_cpd(name)
-        unknown = sorted(set(states or ()) - set(self.variables))
-        if unknown:
-            raise ValueError(f"states names an unknown variable {unknown[0]!r}")
-        for name, factor in self._factors.items():
-            own = {v: tuple(states[v]) for v in factor.variables if states and v in states}
-            self._factors[name] = Factor(factor.variables, factor.values, states=own)
-        self.states = {
-            name: factor.states[name]
-            for name, factor in self._factors.items()
-            if name in factor.states
+        for name, table in tables.items():
+            check_cpd(name, self._parents[name], table, self.cardinalities)
+        self.states = check_states(states, self.cardinalities)
+        self._factors = {
+            name: Factor._of((*self._parents[name], name), table, self.states)
+            for name, table in tables.items()
         }
 
     @classmethod
@@ -247,12 +247,7 @@ class BayesNet:
 
     def _ancestral(self, names: Iterable[str]) -> list[Factor]:
         """Return the tables of some variables and all their ancestors: the rest sums to 1."""
-        found, stack = set(), list(names)
-        while stack:
-            name = stack.pop()
-            if name not in found:
-                found.add(name)
-                stack.extend(self._parents[name])
+        found = ancestors_of(self._parents, names)
         return [factor for name, factor in self._factors.items() if name in found]
 
     def _columns(self, x: Tensor) -> dict[str, Tensor]:
@@ -264,66 +259,33 @@ class BayesNet:
         columns = dict(zip(self.variables, x.unbind(1), strict=True))
         return parse_evidence(columns, self.cardinalities).observed
 
-    def _check_cpd(self, name: str) -> None:
-        table, parents = self._factors[name].values, self._parents[name]
-        expected = (*(self.cardinalities[p] for p in parents), self.cardinalities[name])
-        if tuple(table.shape) != expected:
-            raise ValueError(
-                f"the CPD of {name!r} has shape {tuple(table.shape)}; expected {expected}: "
-                f"axes {', '.join((*parents, name))}"
-            )
-        sums = table.detach().sum(-1)
-        tolerance = max(1e-6, 8 * torch.finfo(table.dtype).eps)
-        off = ((sums - 1).abs() > tolerance).nonzero()
-        if len(off):
-            row = off[0].tolist()
-            where = ", ".join(f"{p}={s}" for p, s in zip(parents, row, strict=True))
-            raise ValueError(
-                f"the CPD of {name!r} sums to {float(sums[tuple(row)]):.6g}"
-                f"{' at ' + where if where else ''}; expected 1"
-            )
 
+def check_cpd(
+    name: str, parents: Sequence[str], table: Tensor, cardinalities: Mapping[str, int]
+) -> None:
+    """Check the table of one variable, (parents' states..., K).
 
-def _cpd_factor(name: str, parents: tuple[str, ...], table: Any) -> Factor:
-    try:
-        factor = Factor((*parents, name), table)
-    except ValueError as error:
-        raise ValueError(f"the CPD of {name!r}: {error}") from None
-    if factor.batch_size is not None:
+    Raises:
+        ValueError: naming the variable, and what is wrong where.
+    """
+    axes = (*parents, name)
+    repeated = [axis for axis in axes if axes.count(axis) > 1]
+    if repeated:
+        raise ValueError(f"the CPD of {name!r} names {repeated[0]!r} twice")
+    expected = tuple(cardinalities[axis] for axis in axes)
+    if tuple(table.shape) != expected or 0 in expected:
         raise ValueError(
-            f"the CPD of {name!r} has shape {tuple(factor.values.shape)}; expected one axis for "
-            f"each of {', '.join(factor.variables)}"
+            f"the CPD of {name!r} has shape {tuple(table.shape)}; "
+            f"expected {expected}: axes {', '.join(axes)}"
         )
-    return factor
-
-
-def _topological_order(parents: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """Return the variables, parents before children and otherwise in the order given."""
-    position = {name: i for i, name in enumerate(parents)}
-    children: dict[str, list[str]] = {name: [] for name in parents}
-    for name, above in parents.items():
-        for parent in above:
-            if parent not in parents:
-                raise ValueError(f"{name!r} has the parent {parent!r}, which has no CPD")
-            children[parent].append(name)
-    waiting = {name: len(set(above)) for name, above in parents.items()}
-    ready = [(i, name) for name, i in position.items() if not waiting[name]]
-    order = []
-    while ready:
-        _, name = heapq.heappop(ready)
-        order.append(name)
-        for child in dict.fromkeys(children[name]):
-            waiting[child] -= 1
-            if not waiting[child]:
-                heapq.heappush(ready, (position[child], child))
-    if len(order) < len(parents):
-        raise ValueError(f"the graph has a cycle: {_cycle(parents, set(order))}")
-    return tuple(order)
-
-
-def _cycle(parents: Mapping[str, tuple[str, ...]], done: set[str]) -> str:
-    """Walk from child to parent among the variables left over until one comes again."""
-    path = [next(name for name in parents if name not in done)]
-    while path[-1] not in path[:-1]:
-        path.append(next(parent for parent in parents[path[-1]] if parent not in done))
-    return " -> ".join(reversed(path[path.index(path[-1]) :]))
+    check_values(table, f"the CPD of {name!r}", axes)
+    sums = table.detach().sum(-1)
+    tolerance = max(1e-6, 8 * torch.finfo(table.dtype).eps)
+    off = ((sums - 1).abs() > tolerance).nonzero()
+    if len(off):
+        row = off[0].tolist()
+        where = ", ".join(f"{p}={s}" for p, s in zip(parents, row, strict=True))
+        raise ValueError(
+            f"the CPD of {name!r} sums to {float(sums[tuple(row)]):.7g}"
+            f"{' at ' + where if where else ''}; expected 1"
+        )

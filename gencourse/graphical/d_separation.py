@@ -7,9 +7,9 @@ collider unless the collider or one of its descendants is observed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-Parents = Mapping[str, tuple[str, ...]]
+from gencourse.graphical.directed_graph import Parents, ancestors_of, children_of
 
 
 def d_separated(
@@ -43,19 +43,7 @@ def d_separated(
 
 def reachable(parents: Parents, start: Sequence[str], given: Sequence[str]) -> set[str]:
     """Return the unobserved variables that an active trail joins to ``start``, itself included."""
-    children: dict[str, list[str]] = {name: [] for name in parents}
-    for name, above in parents.items():
-        for parent in above:
-            children[parent].append(name)
-    observed = set(given)
-    opened = set()  # observed variables and their ancestors: colliders that let a trail pass
-    stack = list(given)
-    while stack:
-        name = stack.pop()
-        if name not in opened:
-            opened.add(name)
-            stack.extend(parents[name])
-
+    children, observed = children_of(parents), set(given)
     found: set[str] = set()
     visited: set[tuple[str, bool]] = set()
     trail = [(name, True) for name in start]  # True: arrived from a child, going up
@@ -64,12 +52,13 @@ def reachable(parents: Parents, start: Sequence[str], given: Sequence[str]) -> s
         if step in visited:
             continue
         visited.add(step)
-        if name not in observed:
-            found.add(name)
-            trail += [(child, False) for child in children[name]]
-            if upward:
+        if name in observed:
+            if not upward:  # bounce back: a collider here, or one above, lets the trail pass
                 trail += [(parent, True) for parent in parents[name]]
-        if not upward and name in opened:  # a collider: arrived from a parent, leave to another
+            continue
+        found.add(name)
+        trail += [(child, False) for child in children[name]]
+        if upward:
             trail += [(parent, True) for parent in parents[name]]
     return found
 
@@ -79,20 +68,11 @@ def local_independencies(parents: Parents) -> list[tuple[str, tuple[str, ...], t
 
     The others are the non-descendants that are no parents; a variable without any is left out.
     """
+    children = children_of(parents)
     statements = []
     for name, above in parents.items():
-        below = _descendants(parents, name)
-        others = tuple(v for v in parents if v != name and v not in above and v not in below)
+        below = ancestors_of(children, [name])  # along the arrows turned round: the descendants
+        others = tuple(v for v in parents if v not in above and v not in below)
         if others:
             statements.append((name, others, above))
     return statements
-
-
-def _descendants(parents: Parents, name: str) -> set[str]:
-    found = {name}
-    grown = True
-    while grown:
-        new = {v for v, above in parents.items() if v not in found and found & set(above)}
-        found |= new
-        grown = bool(new)
-    return found - {name}

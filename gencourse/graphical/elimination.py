@@ -2,63 +2,23 @@
 
 Zhang & Poole (1994); Dechter, "Bucket elimination" (UAI 1996); Koller & Friedman (2009), ch. 9.
 
-Each message is divided by its largest entry, and the logarithm of the divisor is kept: the product
-of thousands of small numbers never underflows, and zeros in the tables stay exact zeros.
-
 Shapes: tables are (K1, ..., Kn, B), axes in the order of elimination and the batch axis last.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from gencourse.graphical.elimination_plan import Bucket, Plan, Shape, plan_elimination
+from gencourse.graphical.elimination_plan import plan_elimination
 from gencourse.graphical.evidence import Evidence, parse_evidence
 from gencourse.graphical.factor import Factor
 from gencourse.graphical.memory import check_table
+from gencourse.graphical.message_pass import Elimination, rescaled, send_messages
 from gencourse.graphical.ordering import order_variables
-
-
-@dataclass
-class Elimination:
-    """What a pass over the buckets leaves behind, for a second pass back.
-
-    Attributes:
-        plan: the buckets.
-        tables: the factors, reduced by the evidence and laid out as the plan wants them.
-        batch_size: B, at least 1.
-        scales: the divisors, (B,) or (1,) each.
-        bases: product of the factors of each bucket, None where there are none.
-        messages: message of each bucket, None where it is all ones.
-        pointers: for maximisation, the best state of each bucket's variable.
-        result: the product of the last bucket, over the variables kept.
-    """
-
-    plan: Plan
-    tables: list[Tensor]
-    batch_size: int
-    scales: list[Tensor]
-    bases: list[Tensor | None] = field(default_factory=list)
-    messages: list[Tensor | None] = field(default_factory=list)
-    pointers: list[Tensor] = field(default_factory=list)
-    result: Tensor | None = None
-
-    @property
-    def log_scale(self) -> Tensor:
-        """Sum of the logarithms of all divisors, (B,)."""
-        if not self.scales:
-            return self.result.new_zeros(self.batch_size)
-        return torch.stack([s.expand(self.batch_size) for s in self.scales]).log().sum(0)
-
-    def log_total(self) -> Tensor:
-        """Return the logarithm of the sum (or maximum) over all variables, (B,)."""
-        total = self.result.reshape(-1, self.result.shape[-1]).sum(0)
-        return total.log() + self.log_scale
 
 
 def variable_elimination(
@@ -171,87 +131,20 @@ def eliminate(
     return done, batch_size
 
 
-def send_messages(done: Elimination, *, maximise: bool) -> None:
-    """Send the messages of a plan from the first bucket to the last."""
-    plan = done.plan
-    for bucket in plan.buckets[:-1]:
-        base = _base(bucket, done)
-        done.bases.append(base)
-        if bucket.silent:
-            done.messages.append(None)
-            continue
-        table = times_messages(base, bucket, done)
-        if maximise:
-            message, pointer = table.max(0)
-            done.pointers.append(pointer)
-        else:
-            message = table.sum(0)
-        done.messages.append(rescaled(message, done.scales) if bucket.rescale else message)
-    last = plan.buckets[-1]
-    result = times_messages(_base(last, done), last, done)
-    if result is None:  # nothing but sums of conditional distributions
-        result = done.tables[0].new_ones(1)
-    sizes = [plan.cardinalities[name] for name in last.scope]
-    done.result = result.expand(*sizes, done.batch_size)
-
-
-def _base(bucket: Bucket, done: Elimination) -> Tensor | None:
-    return _product([aligned(done.tables[i], shape) for i, shape in bucket.factors], done)
-
-
-def times_messages(base: Tensor | None, bucket: Bucket, done: Elimination) -> Tensor | None:
-    """Multiply the messages of a bucket into the product of its factors."""
-    parts = [] if base is None else [base]
-    for sender, shape in bucket.messages:
-        message = done.messages[sender]
-        if message is not None:
-            parts.append(aligned(message, shape))
-    return _product(parts, done)
-
-
-def _product(parts: list[Tensor], done: Elimination) -> Tensor | None:
-    """Multiply aligned tables; a long product is rescaled on the way."""
-    if not parts:
-        return None
-    table = parts[0]
-    for i, part in enumerate(parts[1:], start=1):
-        table = table * part
-        if i % done.plan.stride == 0 and i < len(parts) - 1:
-            table = rescaled(table, done.scales)
-    return table
-
-
-def aligned(table: Tensor, shape: Shape) -> Tensor:
-    """Give a table an axis for each variable of a bucket's scope."""
-    return table if shape is None else table.reshape(shape)
-
-
-def rescaled(table: Tensor, scales: list[Tensor] | None = None) -> Tensor:
-    """Divide by the largest entry of each row, noted in ``scales``; a row of zeros stays."""
-    top = table.detach()
-    if table.ndim > 1:
-        top = top.amax(tuple(range(table.ndim - 1)))  # (B,)
-    top = top.clamp_min(torch.finfo(table.dtype).tiny)
-    if scales is not None:
-        scales.append(top)
-    return table / top
-
-
 def _lay_out(factor: Factor, layout: tuple[str, ...], observed: Mapping[str, Tensor]) -> Tensor:
     """Return a factor's table, reduced by evidence, as (layout..., B or 1)."""
-    values, variables = factor.values, factor.variables
-    if not observed and not values.requires_grad:  # a view: kept with the factor
+    seen = [name for name in factor.variables if name in observed] if observed else []
+    if not seen and not factor.values.requires_grad:  # a view: kept with the factor
         if layout not in factor.views:
             factor.views[layout] = _permuted(factor, layout)
         return factor.views[layout]
-    seen = [name for name in variables if name in observed] if observed else []
     table = _permuted(factor, (*layout, *seen))
     if not seen:
         return table
     index = [observed[name] for name in seen]
     if factor.batch_size is None:
         return table[(..., *index, 0)]
-    return table[(..., *index, torch.arange(factor.batch_size, device=values.device))]
+    return table[(..., *index, torch.arange(factor.batch_size, device=table.device))]
 
 
 def _permuted(factor: Factor, variables: Sequence[str]) -> Tensor:

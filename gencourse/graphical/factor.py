@@ -61,7 +61,7 @@ class Factor:
                 f"the factor over {self._label()} is empty: shape {tuple(self.values.shape)}"
             )
         check_values(self.values, f"the factor over {self._label()}", self.variables)
-        self.states = _check_states(states, self.cardinalities)
+        self.states = check_states(states, self.cardinalities)
 
     @classmethod
     def _of(
@@ -345,7 +345,7 @@ def _label(variables: Iterable[str]) -> str:
     return ", ".join(variables) or "no variables"
 
 
-def _check_states(
+def check_states(
     states: Mapping[str, Sequence[str]] | None, cardinalities: Mapping[str, int]
 ) -> dict[str, tuple[str, ...]]:
     """Check the names of states against the number of states of their variables."""

@@ -374,7 +374,7 @@ HALF = [0.5, 0.5]
         ),
         ({"a": ((), HALF), "b": (("a",), HALF)}, "CPD of 'b'"),
         ({"a": ((), [HALF, HALF])}, r"CPD of 'a' has shape \(2, 2\)"),
-        ({"a": ((), HALF), "b": (("a", "a"), [[HALF, HALF], [HALF, HALF]])}, "named twice"),
+        ({"a": ((), HALF), "b": (("a", "a"), [[HALF, HALF], [HALF, HALF]])}, "names 'a' twice"),
         ({}, "at least one variable"),
     ],
 )

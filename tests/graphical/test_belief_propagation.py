@@ -181,6 +181,9 @@ def test_loopy_is_close_on_a_weakly_coupled_grid():
         settled["auto"].marginals, settled["sequential"].marginals, atol=1e-8, rtol=0
     )
     assert settled["sequential"].iterations < settled["auto"].iterations
+    edges = sum(len(factor.variables) for factor in graph.factors())
+    for result in settled.values():  # two messages an edge in every sweep
+        assert len(result.messages) == 2 * edges * result.iterations
     best = belief_propagation(graph, semiring="max")
     x = torch.tensor([[best.assignment[name] for name in graph.variables]])
     torch.testing.assert_close(graph.log_potential(x)[0], log_max)
@@ -269,6 +272,17 @@ def test_gradient_through_the_messages():
 
     assert torch.autograd.gradcheck(tree_log_z, [log_table])
     assert torch.autograd.gradcheck(loopy_marginal, [log_table])
+
+
+@pytest.mark.parametrize("schedule", ["two-pass", "synchronous"])
+def test_gradient_is_finite_with_zeros_in_the_tables(schedule):
+    """A state that nothing allows sums over zeros only; d Z / d psi(1, 0) = 2 by hand."""
+    table = torch.tensor([[0.0, 0.0], [1.0, 3.0]], dtype=torch.float64, requires_grad=True)
+    graph = FactorGraph([Factor(["a", "b"], table), Factor(["b"], [2.0, 1.0])])
+    result = belief_propagation(graph, schedule=schedule)
+    (gradient,) = torch.autograd.grad(result.log_partition.exp(), table)
+    assert gradient.isfinite().all()
+    assert gradient[1].tolist() == pytest.approx([2.0, 1.0])
 
 
 @pytest.mark.parametrize("schedule", ["two-pass", "synchronous", "sequential"])
