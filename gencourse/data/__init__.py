@@ -1,1 +1,38 @@
-"""."""
+"""Data sets that yield (x, y), seeded, and usable without a network.
+
+Images are (N, C, H, W) float32 in [0, 1]; making them binary is always an explicit argument that
+names its protocol. Bundled or rendered: `digits`, `tabular`, `photographs`, `shapes` return
+everything, and `split` divides it. In a folder (`GENCOURSE_DATA`) or downloaded: `mnist`,
+`fashion_mnist`, `cifar10` return one part, "train", "val" or "test".
+"""
+
+from gencourse.data.array_data import ArrayData
+from gencourse.data.binarise import binarise
+from gencourse.data.cifar10 import JpegZip, cifar10
+from gencourse.data.digits import digits
+from gencourse.data.mnist import fashion_mnist, mnist
+from gencourse.data.photographs import photographs
+from gencourse.data.shapes import COLOURS, SHAPES, render_shapes, shapes
+from gencourse.data.split import Split, split
+from gencourse.data.storage import data_root
+from gencourse.data.tabular import TABLES, tabular
+
+__all__ = [
+    "COLOURS",
+    "SHAPES",
+    "TABLES",
+    "ArrayData",
+    "JpegZip",
+    "Split",
+    "binarise",
+    "cifar10",
+    "data_root",
+    "digits",
+    "fashion_mnist",
+    "mnist",
+    "photographs",
+    "render_shapes",
+    "shapes",
+    "split",
+    "tabular",
+]
