@@ -1,0 +1,45 @@
+"""Measures trained weights with numpy, outside the kernel that trained them.
+
+An evaluator takes the weights (name to array) and the inputs of the call, and returns named
+numbers. It refuses weights of the wrong names or shapes with a `ValueError` for the student to
+read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+Evaluator = Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, float]]
+
+
+def binary_logistic(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, float]:
+    """Return how well p(y = 1 | x) = sigmoid(weight . x + bias) does: `nll` (nats), `accuracy`.
+
+    Args:
+        weights: `weight` (D,) and `bias` ().
+        inputs: `x` (B, D) and `y` (B,) of 0 and 1.
+    """
+    x, y = np.asarray(inputs["x"], float), np.asarray(inputs["y"], float)
+    weight, bias = _array(weights, "weight", x.shape[1]), _array(weights, "bias", 1)
+    logits = x @ weight + bias
+    nll = np.mean(np.logaddexp(0.0, logits) - y * logits)
+    return {"nll": float(nll), "accuracy": float(np.mean((logits > 0) == (y > 0.5)))}
+
+
+def _array(weights: Mapping[str, Any], name: str, size: int) -> np.ndarray:
+    if name not in weights:
+        raise ValueError(
+            f"there is no parameter {name} among {', '.join(map(str, weights)) or 'none'}"
+        )
+    array = np.asarray(weights[name], float).ravel()
+    if array.size != size:
+        raise ValueError(f"parameter {name} holds {array.size} numbers, expected {size}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"parameter {name} holds NaN or infinity: the training diverged")
+    return array
+
+
+EVALUATORS: dict[str, Evaluator] = {"binary_logistic": binary_logistic}
