@@ -20,4 +20,5 @@ c.OverwriteCells.add_missing_cells = True
 c.IgnorePattern.enabled = True
 c.IgnorePattern.pattern = r"(UserWarning|FutureWarning|DeprecationWarning|NNPACK|it/s)"
 c.LimitOutput.max_lines = 500
+c.HTMLExporter.sanitize_html = True  # formgrader shows what students wrote
 c.Exchange.root = str(ROOT / "exchange")

@@ -1,6 +1,6 @@
 """Networks that more than one model is built from.
 
-Shapes: B batch, I inputs, O outputs.
+Shapes: B batch, I inputs, O outputs (of a convolution: channels).
 """
 
 import itertools
@@ -79,3 +79,36 @@ class MaskedLinear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, I) -> (B, O)."""
         return F.linear(x, self.mask * self.weight, self.bias)
+
+
+class MaskedConv2d(nn.Conv2d):
+    """A convolution of the same size (stride 1, zero padding) whose kernel is multiplied by a mask.
+
+    As in `MaskedLinear` the stored weight is never touched.
+
+    Args:
+        mask: 0 and 1, (O, I, kernel height, kernel width), both odd; a buffer.
+        bias: whether to add a bias.
+
+    Raises:
+        ValueError: `mask` holds other values, or has no centre.
+    """
+
+    mask: Tensor
+
+    def __init__(self, mask: Tensor, *, bias: bool = True) -> None:
+        if mask.ndim != 4 or not ((mask == 0) | (mask == 1)).all():
+            raise ValueError(
+                f"mask has shape {tuple(mask.shape)} and values {mask.unique()[:5].tolist()}, "
+                "expected (outputs, inputs, height, width) of 0 and 1"
+            )
+        outputs, inputs, height, width = mask.shape
+        if not (height % 2 and width % 2):
+            raise ValueError(f"mask has a kernel of {height}x{width}, expected odd sizes")
+        padding = (height // 2, width // 2)
+        super().__init__(inputs, outputs, (height, width), padding=padding, bias=bias)
+        self.register_buffer("mask", mask.to(torch.get_default_dtype()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, I, height, width) -> (B, O, height, width)."""
+        return F.conv2d(x, self.mask * self.weight, self.bias, padding=self.padding)

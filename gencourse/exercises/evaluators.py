@@ -16,17 +16,23 @@ Evaluator = Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, float]]
 
 
 def binary_logistic(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, float]:
-    """Return how well p(y = 1 | x) = sigmoid(weight . x + bias) does: `nll` (nats), `accuracy`.
+    """Return how well p(y = 1 | x) = sigmoid(weight . x + bias) does.
 
     Args:
         weights: `weight` (D,) and `bias` ().
-        inputs: `x` (B, D) and `y` (B,) of 0 and 1.
+        inputs: `x` (B, D), `y` (B,) of 0 and 1, and `l2` where weights are penalised.
+
+    Returns:
+        `nll`, the mean in nats, `accuracy` and, with `l2`, `objective` = nll + l2/2 |weight|^2.
     """
     x, y = np.asarray(inputs["x"], float), np.asarray(inputs["y"], float)
     weight, bias = _array(weights, "weight", x.shape[1]), _array(weights, "bias", 1)
     logits = x @ weight + bias
     nll = np.mean(np.logaddexp(0.0, logits) - y * logits)
-    return {"nll": float(nll), "accuracy": float(np.mean((logits > 0) == (y > 0.5)))}
+    metrics = {"nll": float(nll), "accuracy": float(np.mean((logits > 0) == (y > 0.5)))}
+    if "l2" in inputs:
+        metrics["objective"] = float(nll + inputs["l2"] / 2 * weight @ weight)
+    return metrics
 
 
 def _array(weights: Mapping[str, Any], name: str, size: int) -> np.ndarray:

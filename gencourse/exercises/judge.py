@@ -133,9 +133,9 @@ def in_words(ename: str, message: str, *, show_values: bool) -> str:
     """Return the diagnosis for an answer that raised; its message may hold values of the case."""
     if ename == "NotImplementedError":
         return NOT_ANSWERED
-    if ename in ("AnswerError", "EncodingError"):  # the adapter's own words
-        return message if show_values else f"{HIDDEN}: {message}"
-    if not show_values:
+    if show_values and ename in ("AnswerError", "EncodingError"):  # the adapter's own words
+        return message
+    if not show_values:  # the answer chose the message: it may quote its inputs
         return f"{HIDDEN}: your answer raises {ename}"
     return f"your answer raises {ename}: {message}" if message else f"your answer raises {ename}"
 

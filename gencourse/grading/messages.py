@@ -1,0 +1,154 @@
+"""What a kernel says, read with suspicion: bounded, and reduced to text and pictures.
+
+Nothing here runs anything or opens anything; malformed messages are dropped or become an error.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from gencourse.grading.sandbox import Limits
+
+STRING = re.compile(r"""'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*\"""")
+PNG = re.compile(r"[A-Za-z0-9+/=\n]*")
+
+Status = Literal["ok", "error", "timeout", "flood", "died"]
+
+
+@dataclass
+class Outcome:
+    """How an exchange ended.
+
+    Args:
+        status: `ok`, `error` (an exception), `timeout`, `flood` (too much output) or `died`.
+        ename: name of the exception, if there was one.
+        message: its message, or what happened in words.
+        outputs: outputs of a cell in the notebook format, text and PNG only.
+        value: the string that was asked for, if it was one.
+    """
+
+    status: Status
+    ename: str = ""
+    message: str = ""
+    outputs: list[dict] = field(default_factory=list)
+    value: str | None = None
+
+
+class Heard:
+    """What has come back on one request.
+
+    Args:
+        request: id of the request.
+        limits: of what may come back.
+        silent: a value was asked for, not a cell run.
+    """
+
+    def __init__(self, request: str, limits: Limits, *, silent: bool = False) -> None:
+        self.request = request
+        self.limits = limits
+        self.silent = silent
+        self.reply: dict | None = None
+        self.idle = False
+        self.broken: Status | None = None
+        self.outputs: list[dict] = []
+        self.bytes = self.messages = 0
+
+    @property
+    def flooded(self) -> bool:
+        """Whether more has come than one cell may send."""
+        return self.bytes > self.limits.output_bytes or self.messages > self.limits.output_messages
+
+    def take(self, message: dict | None, size: int) -> None:
+        """Note one message."""
+        kind = (message or {}).get("msg_type")
+        if kind == "execute_reply" or kind == "kernel_info_reply":
+            if message["parent_header"].get("msg_id") == self.request:
+                self.reply = message["content"]
+            return
+        if kind == "status":
+            if message["parent_header"].get("msg_id") == self.request:
+                self.idle = self.idle or message["content"].get("execution_state") == "idle"
+            return
+        self.bytes += size
+        self.messages += 1
+        output = None if message is None or self.flooded else _output(kind, message["content"])
+        if output is not None:
+            _append(self.outputs, output)
+
+    def outcome(self) -> Outcome:
+        """Return how it ended, once the reply is there."""
+        reply = self.reply or {}
+        if not self.silent:
+            if reply.get("status") == "ok":
+                return Outcome("ok", outputs=self.outputs)
+            return Outcome(
+                "error", _text(reply, "ename", 80), _text(reply, "evalue", 500), self.outputs
+            )
+        answer = reply.get("user_expressions")
+        answer = answer.get("value") if isinstance(answer, dict) else None
+        answer = answer if isinstance(answer, dict) else {}
+        if answer.get("status") != "ok":
+            return Outcome("error", _text(answer, "ename", 80), _text(answer, "evalue", 500))
+        data = answer.get("data")
+        value = _string(
+            data.get("text/plain") if isinstance(data, dict) else None, self.limits.reply_bytes
+        )
+        if value is None:
+            return Outcome("error", "NoReply", "the kernel's reply cannot be read")
+        return Outcome("ok", value=value)
+
+
+def _string(literal: Any, longest: int) -> str | None:
+    """Return the string whose `repr` this is, or None."""
+    if not isinstance(literal, str) or len(literal) > longest or not STRING.fullmatch(literal):
+        return None
+    try:
+        return ast.literal_eval(literal)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+
+
+def _text(content: dict, key: str, longest: int) -> str:
+    value = content.get(key)
+    return value[:longest].encode("utf-8", "replace").decode() if isinstance(value, str) else ""
+
+
+def _output(kind: Any, content: dict) -> dict | None:
+    """Return a message as a notebook's output: text and PNG, nothing a browser would run."""
+    if kind == "stream":
+        name = "stderr" if content.get("name") == "stderr" else "stdout"
+        return {"output_type": "stream", "name": name, "text": _text(content, "text", 1 << 20)}
+    if kind == "error":
+        lines = content.get("traceback")
+        lines = (
+            [line[:10_000] for line in lines if isinstance(line, str)]
+            if isinstance(lines, list)
+            else []
+        )
+        names = {"ename": _text(content, "ename", 80), "evalue": _text(content, "evalue", 500)}
+        return {"output_type": "error", **names, "traceback": lines[:100]}
+    if kind in ("display_data", "execute_result"):
+        data = content.get("data")
+        data = data if isinstance(data, dict) else {}
+        kept = {"text/plain": _text(data, "text/plain", 100_000)}
+        png = data.get("image/png")
+        if isinstance(png, str) and PNG.fullmatch(png):
+            kept["image/png"] = png
+        return {"output_type": "display_data", "data": kept, "metadata": {}}
+    return None
+
+
+def _append(outputs: list[dict], output: dict) -> None:
+    last = outputs[-1] if outputs else None
+    if (
+        last
+        and output["output_type"] == "stream"
+        and last["output_type"] == "stream"
+        and last["name"] == output["name"]
+    ):
+        last["text"] += output["text"]
+    else:
+        outputs.append(output)

@@ -1,0 +1,44 @@
+"""Metrics of trained weights against closed forms."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+
+from gencourse.exercises.evaluators import binary_logistic
+
+RNG = np.random.default_rng(3)
+X = RNG.normal(size=(40, 3))
+Y = (X @ [1.5, -1.0, 0.5] + RNG.normal(size=40) > 0.3).astype(float)
+
+
+def test_binary_logistic_measures_what_scikit_learn_measures():
+    model = LogisticRegression(C=0.5).fit(X, Y)
+    found = binary_logistic({"weight": model.coef_, "bias": model.intercept_}, {"x": X, "y": Y})
+    assert found["nll"] == pytest.approx(log_loss(Y, model.predict_proba(X)))
+    assert found["accuracy"] == pytest.approx(model.score(X, Y))
+    assert "objective" not in found
+
+
+def test_the_objective_tells_weights_apart_that_predict_the_same():
+    twins = np.column_stack([X, X[:, 0]])
+    even = {"weight": [0.5, -1.0, 0.5, 0.5], "bias": [0.1]}
+    uneven = {"weight": [1.0, -1.0, 0.5, 0.0], "bias": [0.1]}
+    inputs = {"x": twins, "y": Y, "l2": 0.2}
+    one, other = binary_logistic(even, inputs), binary_logistic(uneven, inputs)
+    assert one["nll"] == pytest.approx(other["nll"])
+    assert one["objective"] == pytest.approx(one["nll"] + 0.1 * (0.25 + 1 + 0.25 + 0.25))
+    assert other["objective"] - one["objective"] == pytest.approx(0.1 * (1.0 - 0.5))
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        ({"bias": [0.0]}, "no parameter weight"),
+        ({"weight": [1.0, 2.0], "bias": [0.0]}, "holds 2 numbers, expected 3"),
+        ({"weight": [1.0, np.nan, 0.0], "bias": [0.0]}, "NaN or infinity"),
+    ],
+)
+def test_weights_that_cannot_be_measured_are_refused_in_words(weights, words):
+    with pytest.raises(ValueError, match=words):
+        binary_logistic(weights, {"x": X, "y": Y})
