@@ -174,6 +174,8 @@ def check(notebook: Annotated[Path, typer.Argument(help="Your homework notebook.
             mark,
         )
     out.print(table)
+    for note in sheet.notes:
+        out.print(f"[yellow]note[/] {escape(note)}", soft_wrap=True, highlight=False)
     earned = sum(row.points for row in sheet.rows if row.right)
     possible = sum(row.points for row in sheet.rows)
     out.print(f"{earned} of {possible} points on the visible tests; grading uses other inputs.")

@@ -72,10 +72,10 @@ def look_at_torch() -> Finding:
         import torchvision  # noqa: F401
     except Exception as error:
         detail = (
-            f"{found} do not match ({type(error).__name__}): "
-            f"torch 2.{minor} belongs to torchvision 0.{minor + 15}"
+            f"{found} do not work together ({type(error).__name__}): torch 2.{minor} belongs to "
+            f"torchvision 0.{minor + 15}, both from one source; MNIST and CIFAR-10 cannot be read"
         )
-        return Finding("PyTorch", "broken", detail, mend)
+        return Finding("PyTorch", "note", detail, mend)
     return Finding("PyTorch", "ok", found)
 
 

@@ -82,7 +82,7 @@ class MaskedLinear(nn.Linear):
 
 
 class MaskedConv2d(nn.Conv2d):
-    """A convolution of the same size (stride 1, zero padding) whose kernel is multiplied by a mask.
+    """A convolution with a masked kernel; stride 1 and zeros around keep the size.
 
     As in `MaskedLinear` the stored weight is never touched.
 
