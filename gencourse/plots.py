@@ -56,6 +56,7 @@ STYLE = {
 }
 DOTS_PER_INCH = 150
 SHOWN_PIXELS_PER_INCH = 92  # on the page; the file is finer, so that it stays sharp when enlarged
+SMALL = 9  # points; nothing is written smaller, so that a projector still shows it
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,11 @@ def figure(
     with matplotlib.rc_context(STYLE):
         fig = Figure(figsize=size or (3.4 * columns, 2.6 * rows), layout="constrained")
         return fig, fig.subplots(rows, columns, **options)
+
+
+def add_legend(ax: Axes, **options: Any) -> None:
+    """Add the legend in the course's style; `options` are those of `Axes.legend`."""
+    ax.legend(**{"frameon": False, "fontsize": SMALL, "handlelength": 2.8, **options})
 
 
 def picture(fig: Figure, alt: str) -> Picture:
@@ -167,7 +173,7 @@ def _written(cell: Any, digits: int) -> str:
         cell = cell.item()
     if isinstance(cell, bool) or not isinstance(cell, int | float):
         return str(cell)
-    return f"{cell:,}" if isinstance(cell, int) else f"{cell:.{digits}f}"
+    return f"{cell:,}" if isinstance(cell, int) else f"{cell:z.{digits}f}"  # z: no "-0.00"
 
 
 def _numpy(values: Any) -> np.ndarray:
@@ -295,7 +301,7 @@ def _draw_nodes(
                 word,
                 ha={-1: "right", 0: "center", 1: "left"}[across],
                 va="center",
-                fontsize=8,
+                fontsize=SMALL,
                 color="#333333",
                 zorder=5,
             )
@@ -303,7 +309,8 @@ def _draw_nodes(
             shade = "#C4C4C4" if name in observed else "white"
             patch = Ellipse((x, y), 2 * _half_width(word), 2 * RADIUS, facecolor=shade, zorder=3)
             patch.set(edgecolor="black", linewidth=1.4)
-            ax.text(x, y, word, ha="center", va="center", fontsize=9, zorder=5, linespacing=0.95)
+            text = ax.text(x, y, word, ha="center", va="center", zorder=5)
+            text.set(fontsize=SMALL, linespacing=0.95)
         patches[name] = ax.add_patch(patch)
     return patches
 
@@ -416,7 +423,7 @@ def draw_messages(
     places = dict(positions) if positions is not None else _layout(network)
     draw_graph(graph, observed=observed, positions=places, labels=labels, ax=ax)
     low, high = ax.get_ylim()
-    ax.set_ylim(low - 0.2, high + 0.2)  # room for the values at the rim
+    ax.set_ylim(low - 0.3, high + 0.35)  # room for the values at the rim
     for message in messages:
         if message.step <= step:
             _draw_message(ax, places, message, now=message.step == step)
@@ -446,12 +453,12 @@ def _draw_message(
     )
     if now:
         values = ", ".join(f"{v:.2f}" for v in _numpy(message.values))
-        # "+ 0.0": beside a vertical edge the text stands at its right or left, not on it
-        place = middle + 2.4 * side
+        # beside a level edge the text stands clear of the names of factors, which are as near
+        place = middle + (3.8 if abs(side[1]) > 0.1 else 2.4) * side
         across = "left" if side[0] > 0.05 else "right" if side[0] < -0.05 else "center"
         below = "top" if side[1] < -0.05 else "bottom" if side[1] > 0.05 else "center"
         box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.6}
-        text = ax.text(*place, f"({values})", fontsize=8, ha=across, va=below, bbox=box)
+        text = ax.text(*place, f"({values})", fontsize=SMALL, ha=across, va=below, bbox=box)
         text.set(color="#8A3C00", zorder=7)
 
 
@@ -465,7 +472,7 @@ def table(
     rows: Sequence[str] | None = None,
     columns: Sequence[str] | None = None,
     title: str = "",
-    form: str = "{:.2f}",
+    form: str = "{:z.2f}",
     largest: float | None = None,
 ) -> Axes:
     """Draw a table of numbers as a picture: every cell shaded by its value, the number in it.
@@ -489,13 +496,13 @@ def table(
     top = largest if largest is not None else max(float(cells.max()), 1e-300)
     ax.imshow(cells, cmap=LIGHT_BLUES, vmin=0, vmax=top, aspect="auto")
     for (r, c), value in np.ndenumerate(cells):
-        ax.text(c, r, form.format(value), ha="center", va="center", fontsize=9)
+        ax.text(c, r, form.format(value), ha="center", va="center", fontsize=SMALL)
     ax.set_yticks(range(len(cells)), rows if rows is not None else [""] * len(cells))
     ax.set_xticks(range(cells.shape[1]), columns if columns is not None else [""] * cells.shape[1])
     ax.set_xticks(np.arange(cells.shape[1] + 1) - 0.5, minor=True)
     ax.set_yticks(np.arange(len(cells) + 1) - 0.5, minor=True)
     ax.grid(which="minor", color="white", linewidth=2)
-    ax.tick_params(which="both", length=0, top=False, labelsize=9)
+    ax.tick_params(which="both", length=0, top=False, labelsize=SMALL)
     ax.tick_params(axis="x", labeltop=True, labelbottom=False)
     ax.spines[:].set_visible(False)
     ax.set_title(title, pad=8)
@@ -536,10 +543,10 @@ def bars(
         for patch in drawn:
             patch.set(facecolor=colour, hatch=hatch, edgecolor="white" if hatch else colour)
         if form is not None:
-            ax.bar_label(drawn, [form.format(v) for v in values], fontsize=8, padding=1)
+            ax.bar_label(drawn, [form.format(v) for v in values], fontsize=SMALL, padding=1)
     ax.set_xticks(range(len(names)), names)
     if len(series) > 1:
-        ax.legend(frameon=False, fontsize=9)
+        add_legend(ax, handlelength=2.0)
     return ax
 
 
@@ -573,7 +580,18 @@ def curves(
             half = _numpy(band)
             ax.fill_between(across, y - half, y + half, color=colour, alpha=0.18, linewidth=0)
     if legend:
-        ax.legend(frameon=False, fontsize=9, handlelength=2.8)
+        add_legend(ax)
+    return ax
+
+
+def histograms(ax: Axes, series: Mapping[str, ArrayLike], *, edges: ArrayLike) -> Axes:
+    """Draw the counts of every series, label -> (N,), as outlines over common bin edges."""
+    for k, (label, values) in enumerate(series.items()):
+        colour, dashes, _, _ = SERIES[k % len(SERIES)]
+        counts, at = np.histogram(_numpy(values), _numpy(edges))
+        ax.stairs(counts, at, color=colour, linestyle=dashes, linewidth=1.8, label=label)
+        ax.stairs(counts, at, color=colour, alpha=0.18, fill=True)
+    add_legend(ax)
     return ax
 
 
@@ -608,7 +626,11 @@ def contours(
         ax.contourf(_numpy(across), _numpy(up), heights, levels, cmap=LIGHT_BLUES, extend="both")
     lines = ax.contour(_numpy(across), _numpy(up), heights, levels, colors="#333333", linewidths=1)
     if label:
-        ax.clabel(lines, fontsize=8)
+        inner = [(low + 0.07 * (high - low), high - 0.07 * (high - low)) for low, high in (x, y)]
+        every = 2 if len(lines.levels) > 5 else 1  # close lines leave room for every other one
+        for written in ax.clabel(lines, lines.levels[::every], fontsize=SMALL):
+            inside = (a < p < b for (a, b), p in zip(inner, written.get_position(), strict=True))
+            written.set_visible(all(inside))  # a number at the rim would be cut
     return ax
 
 
@@ -619,7 +641,7 @@ def scatter(ax: Axes, points: ArrayLike, classes: ArrayLike, names: Sequence[str
         colour, _, marker, _ = SERIES[k % len(SERIES)]
         chosen = where[which == k]
         ax.scatter(*chosen.T, s=16, color=colour, marker=marker, label=name, alpha=0.75, lw=0)
-    ax.legend(frameon=False, fontsize=9, handletextpad=0.2)
+    add_legend(ax, handlelength=1.0)
     return ax
 
 

@@ -112,20 +112,18 @@ def evidence_explorer(
             (v, k) for v in net.variables for k in range(len(names[v]) if len(names[v]) > 2 else 1)
         ]
         words = {v: names[v][state] for v, state in given.items()}
-        fig, (left, right) = plots.figure(
-            1, 2, size=(9.5, 3.6), width_ratios=(1, 1.6)
-        )
+        fig, (left, right) = plots.figure(1, 2, size=(10.5, 3.6), width_ratios=(1, 1.8))
         plots.draw_graph(net, observed=words, positions=positions, ax=left)
         labels = [f"{v}\n{names[v][k]}" for v, k in shown]
         values = [float(posterior[v][k]) for v, k in shown]
         before = [float(prior[v][k]) for v, k in shown]
         series = {"before": before, "after the evidence": values} if given else {"before": before}
-        plots.bars(right, labels, series, form="{:.3f}")
+        plots.bars(right, labels, series, form="{:.2f}" if len(shown) > 5 else "{:.4f}")
         right.set(ylim=(0, 1.25), yticks=[0, 0.5, 1], ylabel="probability")
         right.set_title(f"P(evidence) = {probability:.4f}" if given else "nothing observed")
-        right.tick_params(axis="x", labelsize=8)
+        right.tick_params(axis="x", labelsize=plots.SMALL)
         if given:
-            right.legend(frameon=False, fontsize=9, ncols=2, loc="upper center")
+            plots.add_legend(right, ncols=2, loc="upper center")
         said = ", ".join(
             f"P({v} = {names[v][k]}) = {p:.4f}" for (v, k), p in zip(shown, values, strict=True)
         )
@@ -205,7 +203,7 @@ def mixture_explorer(data: ArrayLike | None = None) -> Explorer:
 
         x = np.linspace(low, high, 400)
         joint = np.exp(log_joint(x))
-        fig, (left, right) = plots.figure(1, 2, size=(9.0, 3.0))
+        fig, (left, right) = plots.figure(1, 2, size=(10.0, 3.0))
         said = ""
         if values is not None:
             likelihood = np.logaddexp(*log_joint(values)).mean()
@@ -213,7 +211,7 @@ def mixture_explorer(data: ArrayLike | None = None) -> Explorer:
             said = f"mean log-likelihood {likelihood:.3f} nats"
         lines = {"p(x)": joint.sum(0), "p(z=0) p(x|z=0)": joint[0], "p(z=1) p(x|z=1)": joint[1]}
         plots.curves(left, x, lines, legend=False)
-        left.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        plots.add_legend(left, loc="upper left", bbox_to_anchor=(1.0, 1.0))
         left.set(xlabel="x", ylabel="density", title=said)
         plots.curves(right, x, {"p(z=1 | x)": joint[1] / joint.sum(0)})
         right.set(xlabel="x", ylim=(-0.03, 1.03), title="which component made x?")
@@ -288,7 +286,7 @@ def logistic_explorer() -> Explorer:
         fig, (left, right) = plots.figure(1, 2, size=(8.4, 3.6))
         plane = {"x": (-4.0, 4.0), "y": (-4.0, 4.0)}
         if alpha.norm() > 0:
-            levels = [0.05, 0.1, 0.3, 0.5, 0.7, 0.9, 0.95]
+            levels = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
             plots.contours(left, probability, levels=levels, **plane)
             plots.contours(right, slope, levels=6, **plane)
             arrow = {"arrowstyle": "-|>", "lw": 2, "color": plots.VERMILLION}
@@ -297,8 +295,9 @@ def logistic_explorer() -> Explorer:
             flat = f"p = {torch.sigmoid(torch.tensor(alpha_0)):.3f} everywhere"
             left.text(0.5, 0.5, flat, ha="center", transform=left.transAxes)
             right.text(0.5, 0.5, "slope 0 everywhere", ha="center", transform=right.transAxes)
-        left.set(title="p(Y=1 | x)", xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
-        right.set(title="slope |∇p| = p (1-p) |α|", xlabel="$x_1$", aspect="equal")
+        shown = {"xlim": plane["x"], "ylim": plane["y"], "xlabel": "$x_1$", "aspect": "equal"}
+        left.set(title="p(Y=1 | x)", ylabel="$x_2$", **shown)
+        right.set(title="slope |∇p| = p (1-p) |α|", **shown)
         steepest = f"Steepest slope {float(alpha.norm()) / 4:.3f}, where p = 1/2."
         settings = f"α = ({alpha_0:g}, {alpha_1:g}, {alpha_2:g})"
         return plots.picture(fig, f"Contours of the logistic plane for {settings}. {steepest}")

@@ -1,6 +1,7 @@
 import base64
 import itertools
 import re
+from pathlib import Path
 
 import matplotlib
 import networkx as nx
@@ -15,6 +16,7 @@ from gencourse.graphical import FactorGraph, belief_propagation
 from gencourse.graphical.examples import red_blue_network, student_network
 
 PNG = b"\x89PNG\r\n\x1a\n"
+WALKTHROUGHS = sorted((Path(__file__).parents[1] / "solutions").glob("*_walkthrough.py"))
 
 
 def test_a_picture_carries_its_alternative_text_to_every_front_end():
@@ -157,6 +159,14 @@ def test_curves_take_a_band():
     assert corners.min() == 2.5 and corners.max() == 4.5
 
 
+def test_histograms_count_what_falls_between_the_edges():
+    _, ax = plots.figure()
+    plots.histograms(ax, {"a": torch.tensor([0.5, 0.6, 1.5]), "b": [1.2]}, edges=[0, 1, 2])
+    outlines = [patch.get_data().values.tolist() for patch in ax.patches if not patch.fill]
+    assert outlines == [[2, 1], [0, 1]]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
+
+
 def test_contours_are_where_the_function_has_that_height():
     _, ax = plots.figure()
     plots.contours(ax, lambda z: z[:, 0] + 2 * z[:, 1], x=(0, 1), y=(0, 3), levels=[2.0, 9.0])
@@ -200,3 +210,36 @@ def test_number_table_reads_as_text_and_as_html():
     assert repr(plots.number_table(["a"], [[1]])) == "a\n1"
     with pytest.raises(ValueError, match="1 cells, expected 2"):
         plots.number_table(["a", "b"], [["only"]])
+
+
+def test_small_negative_numbers_are_written_without_a_sign():
+    assert plots.number_table(["a"], [[-1e-9]]).rows == (("0.0000",),)
+    assert plots.number_table(["a"], [[-0.1]]).rows == (("-0.1000",),)
+    _, ax = plots.figure()
+    plots.table(ax, [-1e-9, -0.5])
+    assert [t.get_text() for t in ax.texts] == ["0.00", "-0.50"]
+
+
+def test_nothing_is_written_too_small_for_a_projector():
+    _, ax = plots.figure(1, 4)
+    plots.draw_graph(FactorGraph.from_bayes_net(red_blue_network()), ax=ax[0])
+    plots.bars(ax[1], ["a"], {"exact": [0.2], "sampled": [0.3]}, form="{:.2f}")
+    plots.contours(ax[2], lambda z: z[:, 0], x=(0, 1), y=(0, 1))
+    plots.table(ax[3], [[1, 2]], columns=["a", "b"])
+    written = [t for a in ax for t in (*a.texts, *a.get_xticklabels())]
+    written += ax[1].get_legend().get_texts()
+    assert min(t.get_fontsize() for t in written) >= plots.SMALL
+
+
+@pytest.mark.parametrize("path", WALKTHROUGHS, ids=lambda p: p.stem)
+def test_a_walkthrough_fits_a_projector(path):
+    """Figures that fit the page are not shrunk; a cell that fits the screen is not scrolled."""
+    text = path.read_text()
+    widths = [float(width) for width in re.findall(r"size=\((\d+\.?\d*), ", text)]
+    assert max(widths) <= 10.5
+    fonts = [float(size) for size in re.findall(r"(?:font|label)size=(\d+)", text)]
+    assert min(fonts, default=plots.SMALL) >= plots.SMALL
+    parts = re.split(r"(?m)^# %%(.*)$", text)
+    code = [body.strip() for head, body in zip(parts[1::2], parts[2::2], strict=True)
+            if "[markdown]" not in head]
+    assert max(body.count("\n") + 1 for body in code) <= 30
