@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
-from gencourse.nets import MLP, MaskedLinear
+from gencourse.nets import MLP, MaskedConv2d, MaskedLinear
 
 
 def test_mlp_is_affine_tanh_affine():
@@ -59,3 +60,31 @@ def test_masked_linear_refuses_what_is_no_mask():
         MaskedLinear(torch.full((2, 2), 0.5))
     with pytest.raises(ValueError, match=r"mask has shape \(3,\)"):
         MaskedLinear(torch.ones(3))
+
+
+def test_a_masked_kernel_never_counts_and_never_moves():
+    mask = torch.zeros(2, 3, 3, 5)
+    mask[0, 1, 0] = mask[1, :, 1, :3] = 1
+    conv = MaskedConv2d(mask)
+    x = torch.randn(2, 3, 6, 4, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(conv(x), F.conv2d(x, conv.weight * mask, conv.bias, padding=(1, 2)))
+    assert conv(x).shape == (2, 2, 6, 4)
+    before = conv.weight.detach().clone()
+    optimizer = torch.optim.SGD(conv.parameters(), lr=0.1, momentum=0.9)
+    for _ in range(3):
+        optimizer.zero_grad()
+        conv(x).square().sum().backward()
+        optimizer.step()
+    assert torch.equal(conv.weight.detach() != before, mask.bool())
+    assert "mask" in conv.state_dict()
+    assert MaskedConv2d(mask, bias=False).bias is None
+    assert conv.double()(x.double()).dtype == torch.float64
+
+
+def test_masked_conv_refuses_what_is_no_mask():
+    with pytest.raises(ValueError, match=r"mask has shape \(3, 3\)"):
+        MaskedConv2d(torch.ones(3, 3))
+    with pytest.raises(ValueError, match=r"values .*2\.0"):
+        MaskedConv2d(torch.full((1, 1, 3, 3), 2.0))
+    with pytest.raises(ValueError, match="kernel of 3x2, expected odd"):
+        MaskedConv2d(torch.ones(1, 1, 3, 2))
