@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -19,6 +19,9 @@ from typer.core import TyperGroup
 
 from gencourse import __version__
 from gencourse.course import UNITS, Course, CourseError, resolve_unit
+
+if TYPE_CHECKING:
+    from gencourse.exercises.sheet import ScoreSheet
 
 out = Console()
 err = Console(stderr=True)
@@ -33,8 +36,8 @@ class OneLineErrors(TyperGroup):
             return super().invoke(ctx)
         except (typer.Exit, typer.Abort):
             raise
-        except KeyboardInterrupt:
-            self._say("interrupted; what was finished is kept")
+        except KeyboardInterrupt as interrupt:
+            self._say(str(interrupt) or "interrupted; what was finished is kept")
             raise typer.Exit(130) from None
         except (CourseError, ValueError, OSError) as error:
             self._say(str(error))
@@ -62,6 +65,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+Homework = Annotated[Path, typer.Argument(help="Your homework notebook.")]
 Unit = Annotated[str, typer.Argument(help=f"A unit, by any unique prefix: {', '.join(UNITS)}.")]
 
 
@@ -158,29 +162,47 @@ def secret() -> None:
 
 
 @app.command()
-def check(notebook: Annotated[Path, typer.Argument(help="Your homework notebook.")]) -> None:
+def check(notebook: Homework) -> None:
     """Run the visible tests of a homework in a fresh kernel and print a score sheet."""
     from gencourse.exercises.sheet import check_notebook
 
     with err.status("running the notebook in a fresh kernel"):
         sheet = check_notebook(notebook)
-    table = Table("exercise", "test", "points", "", title=escape(notebook.name))
+    _show_sheet(sheet, notebook.name)
+    if not all(row.right for row in sheet.rows):
+        raise typer.Exit(1)
+
+
+@app.command()
+def submit(
+    homework: Annotated[str, typer.Argument(help="A unit, or your homework notebook.")],
+    to: Annotated[
+        Path | None, typer.Option("--out", help="The zip; beside the notebook by default.")
+    ] = None,
+) -> None:
+    """Check a homework, then make the zip to hand in, with a receipt."""
+    from gencourse.exercises.submit import find_homework
+    from gencourse.exercises.submit import submit as make_zip
+
+    notebook = find_homework(homework)
+    with err.status("running the notebook in a fresh kernel"):
+        receipt = make_zip(notebook, out=to)
+    _show_sheet(receipt.sheet, notebook.name)
+    for line in receipt.lines():
+        out.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def _show_sheet(sheet: ScoreSheet, title: str) -> None:
+    table = Table("exercise", "test", "points", "", title=escape(title))
     for row in sheet.rows:
         mark = "[green]right[/]" if row.right else f"[red]{escape(row.says)}[/]"
-        table.add_row(
-            escape(row.exercise),
-            escape(row.test),
-            f"{row.points if row.right else 0} / {row.points}",
-            mark,
-        )
+        points = f"{row.points if row.right else 0} / {row.points}"
+        table.add_row(escape(row.exercise), escape(row.test), points, mark)
     out.print(table)
     for note in sheet.notes:
         out.print(f"[yellow]note[/] {escape(note)}", soft_wrap=True, highlight=False)
-    earned = sum(row.points for row in sheet.rows if row.right)
-    possible = sum(row.points for row in sheet.rows)
-    out.print(f"{earned} of {possible} points on the visible tests; grading uses other inputs.")
-    if not all(row.right for row in sheet.rows):
-        raise typer.Exit(1)
+    scored = f"{sheet.points} of {sheet.possible} points"
+    out.print(f"{scored} on the visible tests; grading uses other inputs.")
 
 
 @app.command()
@@ -196,8 +218,23 @@ def grade(
     dev_seed: Annotated[
         bool, typer.Option("--dev-seed", help="Use the development seed, which is public.")
     ] = False,
+    executor: Annotated[str, typer.Option(help="Where workers run: processes or dask.")] = (
+        "processes"
+    ),
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a running dask scheduler.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Grade also what has not changed.")
+    ] = False,
+    roster: Annotated[
+        Path | None, typer.Option(help="CSV of the students; `roster.csv` by default.")
+    ] = None,
 ) -> None:
-    """Grade a class on the secret cases and write the marks into the gradebook."""
+    """Grade a class on the secret cases and write the marks into the gradebook.
+
+    Only what is new or has changed is graded; after an interruption the same call goes on.
+    """
     from gencourse.grading import grade as grade_class
     from gencourse.grading.report import table_of
 
@@ -210,18 +247,31 @@ def grade(
         unsafe=unsafe,
         dev_seed=dev_seed,
         timeout=timeout,
+        executor=executor,
+        scheduler=scheduler,
+        force=force,
+        roster=roster,
     )
     out.print(table_of(result))
+    out.print(result.summary())
 
 
 @app.command()
-def report(unit: Unit) -> None:
+def report(
+    unit: Unit,
+    anonymous: Annotated[
+        bool, typer.Option("--anonymous", help="Only the class report, without names.")
+    ] = False,
+) -> None:
     """Write the class report and every student's feedback as static pages."""
     from gencourse.grading import feedback as write_feedback
     from gencourse.grading import report as write_report
 
     course, unit = Course.find(), resolve_unit(unit)
-    out.print(f"wrote {write_report(course, unit)}", soft_wrap=True, highlight=False)
+    path = write_report(course, unit, anonymous=anonymous)
+    out.print(f"wrote {path}", soft_wrap=True, highlight=False)
+    if anonymous:
+        return
     pages = write_feedback(course, unit)
     out.print(
         f"wrote {len(pages)} feedback pages in {course.feedback}", soft_wrap=True, highlight=False
@@ -232,12 +282,24 @@ def report(unit: Unit) -> None:
 def export(
     unit: Unit,
     to: Annotated[Path | None, typer.Option("--out", help="The CSV file.")] = None,
+    style: Annotated[str, typer.Option(help="plain, canvas or moodle.")] = "plain",
 ) -> None:
-    """Write the marks of a unit as CSV."""
+    """Write the marks of a unit as CSV, in a form that Canvas or Moodle imports if asked."""
     from gencourse.grading import export as write_csv
 
-    path = write_csv(Course.find(), resolve_unit(unit), to)
+    path = write_csv(Course.find(), resolve_unit(unit), to, style=style)
     out.print(f"wrote {path}", soft_wrap=True, highlight=False)
+
+
+@app.command("new-term")
+def new_term(
+    name: Annotated[str, typer.Argument(help="The term that ends, such as 2026-autumn.")],
+) -> None:
+    """Archive a term's gradebook, submissions and secret, and make a fresh secret."""
+    from gencourse.grading.term import new_term as archive
+
+    path = archive(Course.find(), name=name)
+    out.print(f"archived in {path}; a fresh secret is made", soft_wrap=True, highlight=False)
 
 
 @app.command()

@@ -24,6 +24,7 @@ import numpy as np
 
 MAX_NUMBERS = 1_000_000
 MAX_DEPTH = 20
+MAX_PARTS = 20_000
 MAX_INT_BITS = 8192
 DTYPES = ("float64", "int64", "bool")
 
@@ -46,6 +47,7 @@ class _Encoder:
 
     def __init__(self) -> None:
         self.left = MAX_NUMBERS
+        self.parts_left = MAX_PARTS
 
     def spend(self, n: int) -> None:
         self.left -= n
@@ -77,6 +79,12 @@ class _Encoder:
         if isinstance(value, str):
             self.spend(str.__len__(value))
             return str.__str__(value).encode("utf-8", "replace").decode()
+        self.parts_left -= 1
+        if self.parts_left < 0:
+            raise EncodingError(
+                f"your answer holds more than {MAX_PARTS:,} lists and dicts; "
+                "a tensor or an array could hold their numbers"
+            )
         if isinstance(value, dict):
             return self.dict(value, depth)
         if isinstance(value, (list, tuple)):

@@ -2,12 +2,15 @@
 
 The diagnosis is the most telling that holds: a known mistake whose output this is, and besides it
 the shape, a property that every right answer has, or the first entry that differs. Values are
-shown on public cases only.
+shown on public cases only. About a hidden case nothing is said that the answer could choose
+freely, for it has seen the case's inputs: no message, no number, no name of its own.
 """
 
 from __future__ import annotations
 
+import builtins
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,10 +19,20 @@ from gencourse.exercises.compare import Difference, Tolerance, as_array, first_d
 from gencourse.exercises.encoding import EncodingError, decode
 from gencourse.exercises.evaluators import EVALUATORS
 from gencourse.exercises.properties import broken
+from gencourse.exercises.words import shown
 
 HIDDEN = "wrong on a hidden case"
 NO_PLACE = "your answer is wrong"  # what a difference says that has no place and shows no value
 NOT_ANSWERED = "not answered yet"
+UNREADABLE = "your answer gave no readable reply"
+MOST_PARTS = 100_000  # lists and dicts in a reply: they cost far more memory than its text
+EXCEPTIONS = {
+    name
+    for name, thing in vars(builtins).items()
+    if isinstance(thing, type) and issubclass(thing, BaseException)
+} | {"LinAlgError", "AxisError", "OutOfMemoryError"}  # numpy's and torch's
+PLACES = re.compile(r"\bitem \d+")
+SIZES = re.compile(r" of size \d+")
 
 
 @dataclass(frozen=True)
@@ -113,31 +126,36 @@ def _agree(judged: Sequence[Judged], cases: Sequence[Mapping[str, Any]]) -> Verd
 def _judge_reply(
     reply: str, case: Mapping[str, Any], exercise: Mapping[str, Any], show_values: bool
 ) -> Judged:
+    if reply.count("[") + reply.count("{") > MOST_PARTS:
+        return _plain(UNREADABLE)
     try:
         data = json.loads(reply)
     except (ValueError, RecursionError):
-        return _plain("your answer gave no readable reply")
+        return _plain(UNREADABLE)
     if isinstance(data, dict) and set(data) == {"ok"}:
         return _judge(data["ok"], case, exercise, show_values)
     error = data.get("error") if isinstance(data, dict) else None
     if not isinstance(error, dict):
-        return _plain("your answer gave no readable reply")
-    return _plain(
-        in_words(
-            str(error.get("ename"))[:80], str(error.get("message"))[:500], show_values=show_values
-        )
-    )
+        return _plain(UNREADABLE)
+    ename, message = str(error.get("ename"))[:80], str(error.get("message"))[:500]
+    return _plain(in_words(ename, message, show_values=show_values))
 
 
 def in_words(ename: str, message: str, *, show_values: bool) -> str:
-    """Return the diagnosis for an answer that raised; its message may hold values of the case."""
+    """Return the diagnosis for an answer that raised.
+
+    The answer chose the message, and the name too where the exception is of its own making. Either
+    may quote the inputs, so of a hidden case neither is told.
+    """
     if ename == "NotImplementedError":
         return NOT_ANSWERED
-    if show_values and ename in ("AnswerError", "EncodingError"):  # the adapter's own words
-        return message
-    if not show_values:  # the answer chose the message: it may quote its inputs
-        return f"{HIDDEN}: your answer raises {ename}"
-    return f"your answer raises {ename}: {message}" if message else f"your answer raises {ename}"
+    if not show_values:
+        name = ename if ename in EXCEPTIONS else "an exception"
+        return f"{HIDDEN}: your answer raises {name}"
+    if ename in ("AnswerError", "EncodingError"):  # the adapter's own words
+        return shown(message)
+    said = f": {message}" if message else ""
+    return shown(f"your answer raises {ename}{said}")
 
 
 def _judge(
@@ -148,7 +166,7 @@ def _judge(
         if exercise["kind"] == "weights":
             got = measure(got, decode(case["call"]), exercise["evaluator"])
     except EncodingError:
-        return _plain("your answer gave no readable reply")
+        return _plain(UNREADABLE)
     except ValueError as error:
         return _plain(str(error) if show_values else f"{HIDDEN}: the weights cannot be evaluated")
     tolerance = Tolerance(case["rtol"], case["atol"], case["exact"])
@@ -164,7 +182,8 @@ def _judge(
     if not facts:
         facts.append(difference.values if show_values else difference.says)
     if not show_values:
-        facts = [HIDDEN if facts[0] == NO_PLACE else f"{HIDDEN}: {facts[0]}"]
+        words = SIZES.sub("", PLACES.sub("an item", facts[0]))
+        facts = [HIDDEN if words == NO_PLACE else f"{HIDDEN}: {words}"]
     plain = facts[0]
     matched = [
         m["says"]
@@ -231,6 +250,7 @@ def _within_slack(
 
 
 def _plain(says: str) -> Judged:
+    says = shown(says)
     return Verdict(False, says), [], says
 
 

@@ -58,20 +58,9 @@ def check_notebook(path: Path | str, *, timeout: float = 30.0) -> ScoreSheet:
     Raises:
         CourseError: the file cannot be read as a notebook, or is no homework of the course.
     """
-    import nbformat
-
     path = Path(path)
-    try:
-        notebook = nbformat.read(path, as_version=4)
-        unit = notebook.metadata["gencourse"]["unit"]
-        cases = store.public(unit)
-    except OSError as error:
-        raise CourseError(f"{path} cannot be read: {error.strerror}") from None
-    except (KeyError, TypeError, store.CasesNotFound):
-        raise CourseError(f"{path} is not a homework of this version of gencourse") from None
-    except Exception as error:
-        first = (str(error) or type(error).__name__).split("\n")[0][:200]
-        raise CourseError(f"{path} cannot be read as a notebook: {first}") from None
+    notebook = read_homework(path)
+    cases = store.public(notebook.metadata["gencourse"]["unit"])
     said = asyncio.run(_run(notebook, path.resolve().parent, timeout))
     rows, notes = [], []
     for exercise, test, points in _tests(cases):
@@ -82,6 +71,27 @@ def check_notebook(path: Path | str, *, timeout: float = 30.0) -> ScoreSheet:
     own = {k: says for k, says in said.items() if says and not says.startswith(NOT_RUN)}
     notes += [f"cell {name}: {says}" for name, says in own.items()]
     return ScoreSheet(rows, notes)
+
+
+def read_homework(path: Path) -> Any:
+    """Return the notebook of a homework, of format 4.
+
+    Raises:
+        CourseError: the file cannot be read as a notebook, or is no homework of the course.
+    """
+    import nbformat
+
+    try:
+        notebook = nbformat.read(path, as_version=4)
+        store.public(notebook.metadata["gencourse"]["unit"])
+    except OSError as error:
+        raise CourseError(f"{path} cannot be read: {error.strerror}") from None
+    except (KeyError, TypeError, store.CasesNotFound):
+        raise CourseError(f"{path} is not a homework of this version of gencourse") from None
+    except Exception as error:
+        first = (str(error) or type(error).__name__).split("\n")[0][:200]
+        raise CourseError(f"{path} cannot be read as a notebook: {first}") from None
+    return notebook
 
 
 def _tests(cases: dict) -> Iterator[tuple[str, str, int]]:

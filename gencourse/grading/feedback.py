@@ -23,6 +23,8 @@ def feedback(course: Course, unit: str) -> list[Path]:
     template = templates().get_template("feedback.html")
     written = []
     for standing in standings(course, unit):
+        if not standing.marks:
+            continue
         path = course.feedback / standing.student / unit / f"{unit}_homework.html"
         path.parent.mkdir(parents=True, exist_ok=True)
         page = template.render(
@@ -30,7 +32,7 @@ def feedback(course: Course, unit: str) -> list[Path]:
             unit=unit,
             groups=_groups(standing, _answers(course, unit, standing.student)),
         )
-        path.write_text(page, encoding="utf-8")
+        path.write_text(page, encoding="utf-8", errors="replace")
         written.append(path)
     return written
 

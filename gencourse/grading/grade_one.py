@@ -1,40 +1,49 @@
 """Grades one submission: bytes in, plain data out, no file and no database touched.
 
 The student's code runs in a kernel, in the sandbox. What the kernel sees of a test are the inputs
-of its cases; what comes back is compared out here. A cell that ends or hangs the kernel is left
-out, the others are run again without it.
+of its cases; what comes back is compared out here.
+
+The notebook runs twice, each time in a fresh kernel. The first run is asked the public cases, and
+all that is shown of a submission comes from it: outputs, messages, values. The second is asked the
+hidden cases and gives nothing but verdicts in fixed words. So no hidden input can reach anything
+that a student gets to see: what is shown is complete before the first of them enters a kernel.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import secrets
 import time
 from pathlib import Path
 from typing import Any
 
-from gencourse.authoring.library_calls import library_calls
+import numpy as np
+
 from gencourse.exercises import judge
+from gencourse.exercises.words import shown
+from gencourse.grading.inert import inert
+from gencourse.grading.library_uses import uses_of
 from gencourse.grading.package import Package, Release
 from gencourse.grading.rebuild import (
     NotGradable,
     Rebuilt,
     grade_id,
     is_answer,
-    is_locked,
-    is_test,
     is_written,
     parse,
     rebuild,
+    source,
     stamp_of,
 )
+from gencourse.grading.run_through import RunThrough, Trouble
 from gencourse.grading.session import KernelStartError, Outcome, Session
 
 GRADED, FLAGGED, NOT_GRADABLE = "graded", "flagged", "not gradable"
-RESTARTS = 6
-LOCKED_SECONDS = 120.0  # for the release's own cells: a slow import is not the student's fault
+AGAIN = "again"  # in a result that is the machine's fault: the next run tries once more
 FILE = re.compile(r"\(\w+\.py, line (\d+)\)")  # the made-up name of a cell, in a SyntaxError
+MOST_PARTS, MOST_VALUES = 500_000, 2_000_000  # of a notebook, which is read into memory
+TEXT_BYTES, OUTPUT_BYTES = 2 << 20, 4 << 20  # of all its cells together
+DROPPED = "[not kept: the outputs of this notebook are too large]\n"
 
 
 def grade_one(notebook: bytes, package: Package) -> dict[str, Any]:
@@ -49,7 +58,7 @@ def grade_one(notebook: bytes, package: Package) -> dict[str, Any]:
         gradable), `notes` (what was mended), `tests` (id to score, points, diagnosis; a score of
         None needs a person), `written` (id to points and whether it was answered), `notebook`
         (the graded notebook as JSON text, or None), `stamp`, `seconds`, `peak_mib` (of this
-        process), `unsafe`, `seed`, `version`.
+        process), `unsafe`, `seed`, `version`; `again` where the machine failed.
     """
     began = time.monotonic()
     result: dict[str, Any] = {
@@ -69,16 +78,21 @@ def grade_one(notebook: bytes, package: Package) -> dict[str, Any]:
         },
     }
     try:
-        submitted = parse(notebook)
+        _weigh(notebook)
+        submitted = parse(notebook, result["notes"])
         release, result["stamp"] = _release(submitted, package, result["notes"])
         rebuilt = rebuild(submitted, release.notebook)
         result["notes"] += rebuilt.notes
+        _measure(rebuilt)
         with Session(limits=package.limits, unsafe=package.unsafe) as session:
-            _Run(session, rebuilt, release, result).grade()
-        graded = {**release.notebook, "cells": rebuilt.cells}
-        result["notebook"] = json.dumps(graded, ensure_ascii=False, indent=1)
-    except (NotGradable, KernelStartError) as error:
+            _run(session, rebuilt, release, result)
+        result["notebook"] = _graded(rebuilt, release)
+    except NotGradable as error:
         result |= not_gradable(str(error))
+    except KernelStartError as error:
+        result |= {**not_gradable(str(error)), AGAIN: True}
+    result["reasons"] = [shown(reason) for reason in result["reasons"]]
+    result["notes"] = [shown(note) for note in result["notes"]]
     result["seconds"] = round(time.monotonic() - began, 2)
     result["peak_mib"] = _peak_mib()
     return result
@@ -88,11 +102,26 @@ def not_gradable(reason: str) -> dict[str, Any]:
     """Return the part of a result that says so."""
     return {
         "status": NOT_GRADABLE,
-        "reasons": [reason],
+        "reasons": [shown(reason)],
         "tests": {},
         "written": {},
         "notebook": None,
     }
+
+
+def _weigh(data: bytes) -> None:
+    """Refuse a notebook that would need far more memory than it has bytes, before reading it."""
+    parts = data.count(b"[") + data.count(b"{") + data.count(b'"') // 2
+    if parts > MOST_PARTS or data.count(b",") > MOST_VALUES:
+        raise NotGradable("the notebook holds too many values; clear its outputs, save it again")
+
+
+def _measure(rebuilt: Rebuilt) -> None:
+    size = sum(len(cell["source"]) for cell in rebuilt.cells)
+    if size > TEXT_BYTES:
+        raise NotGradable(
+            f"the cells hold {size >> 20} million characters; expected at most {TEXT_BYTES >> 20}"
+        )
 
 
 def _release(submitted: dict, package: Package, notes: list[str]) -> tuple[Release, str]:
@@ -108,187 +137,141 @@ def _release(submitted: dict, package: Package, notes: list[str]) -> tuple[Relea
     return package.releases[stamp], stamp
 
 
-class _Run:
-    """One pass through a rebuilt notebook, filling in `result`."""
+def _run(session: Session, rebuilt: Rebuilt, release: Release, result: dict[str, Any]) -> None:
+    """Run the notebook on the public cases and then on the hidden ones, filling in `result`."""
+    left_out: dict[int, Outcome] = {}
+    for cell in filter(is_written, rebuilt.cells):
+        points, answered = _points(cell), grade_id(cell) in rebuilt.answered
+        result["written"][grade_id(cell)] = {
+            **{"points": points, "answered": answered, "text": cell["source"]}
+        }
+    suspicions = [_Public(session, rebuilt, release, left_out, result).go()]
+    if any(test["score"] for test in result["tests"].values()):
+        session.restart()
+        suspicions.append(_Hidden(session, rebuilt, release, left_out, result).go())
+    for name, test in result["tests"].items():
+        if test["score"] is None:
+            result["reasons"].append(f"{test['exercise']}, {test['test']}: {test['says']}")
+        _show(name, test, rebuilt)
+    found = [f"the interpreter was tampered with: {s}" for s in suspicions if s]
+    result["reasons"] += dict.fromkeys(found)
+    result["reasons"] += uses_of(rebuilt.cells, release)
+    if result["reasons"]:
+        result["status"] = FLAGGED
+    if result["tests"] and all(t["score"] is None for t in result["tests"].values()):
+        raise NotGradable(result["reasons"][0])
 
-    def __init__(
-        self, session: Session, rebuilt: Rebuilt, release: Release, result: dict[str, Any]
-    ) -> None:
-        self.session = session
-        self.cells = rebuilt.cells
-        self.answered = rebuilt.answered
-        self.release = release
-        self.result = result
-        self.tests = release.tests()
-        self.left_out: dict[int, Outcome] = {}  # cells that ended or hung the kernel
+
+class _Public(RunThrough):
+    """The run on the public cases: all that is shown of a submission."""
+
+    def __init__(self, *args: Any) -> None:
+        *rest, self.result = args
+        super().__init__(*rest)
         self.outcomes: dict[str, Outcome] = {}  # of answer cells
-        self.restarts = 0
-        self.ends = time.monotonic() + session.limits.total_seconds
+        self.room = OUTPUT_BYTES
 
-    def grade(self) -> None:
-        """Run the cells in order and judge each test where it stands."""
-        for index, cell in enumerate(self.cells):
-            if is_written(cell):
-                self._written(cell)
-            elif is_test(cell):
-                self._test(index, cell)
-            elif cell["cell_type"] == "code":
-                self._cell(index, cell)
-        self._canary()
-        self._library_calls()
-        if self.result["reasons"]:
-            self.result["status"] = FLAGGED
-        if self.result["tests"] and all(t["score"] is None for t in self.result["tests"].values()):
-            raise NotGradable(self.result["reasons"][0])
-
-    def _cell(self, index: int, cell: dict) -> None:
-        outcome = self._run(index, cell)
+    def after_cell(self, cell: dict, outcome: Outcome) -> None:
         cell["outputs"] = outcome.outputs + _as_output(outcome)
+        self.room -= len(json.dumps(cell["outputs"]))
+        if self.room < 0:
+            cell["outputs"] = [{"output_type": "stream", "name": "stderr", "text": DROPPED}]
         if is_answer(cell):
             self.outcomes[grade_id(cell)] = outcome
-        if not self.session.alive:
-            self._restart(index + 1)
 
-    def _run(self, index: int, cell: dict) -> Outcome:
-        if self._late():
-            return Outcome("timeout", "Timeout", "not run: the notebook takes too long")
-        seconds = LOCKED_SECONDS if is_locked(cell) else self.session.limits.cell_seconds
-        outcome = self.session.run(cell["source"], seconds=seconds)
-        if outcome.status not in ("ok", "error"):
-            self.left_out[index] = outcome
-            self.result["notes"].append(f"cell {index + 1}: {outcome.message}; left out")
-        return outcome
+    def harmed(self, index: int, outcome: Outcome) -> None:
+        self.result["notes"].append(f"cell {index + 1}: {outcome.message}; left out")
 
-    def _restart(self, stop: int) -> None:
-        """Start a fresh kernel and run the cells before `stop` again, except what did harm."""
-        while not self.session.alive and self.restarts < RESTARTS and not self._late():
-            self.restarts += 1
-            self.session.restart()
-            for index, cell in enumerate(self.cells[:stop]):
-                if (
-                    cell["cell_type"] == "code"
-                    and not is_test(cell)
-                    and index not in self.left_out
-                ):
-                    self._run(index, cell)
-                    if not self.session.alive:
-                        break
-
-    def _test(self, index: int, cell: dict) -> None:
-        name = grade_id(cell)
+    def at_test(self, cell: dict) -> None:
+        name, points = grade_id(cell), _points(cell)
         exercise, test = self.tests[name]
-        points = float(cell["metadata"]["nbgrader"]["points"])
-        score, says, mistake = self._judge(exercise, test)
-        if score is None:
-            self.result["reasons"].append(f"{exercise}, {test}: {says}")
-        entry = {
-            "exercise": exercise,
-            "test": test,
-            "points": points,
-            "says": says,
-            "mistake": mistake,
-        }
-        self.result["tests"][name] = entry | {"score": None if score is None else score * points}
-        cell["outputs"] = [_verdict_output(says, right=score == 1)]
-        cell["execution_count"] = None
-        if not self.session.alive:
-            self._restart(index)
+        entry = {"exercise": exercise, "test": test, "points": points, "mistake": None}
+        replies = self.replies(exercise, test, self.release.public)
+        if isinstance(replies, Trouble):
+            entry |= self._undefined(exercise) if replies.undefined else _says(replies)
+        else:
+            entry |= _verdict(replies, entry, self.release.public, public=True)
+        self.result["tests"][name] = entry
 
-    def _judge(self, exercise: str, test: str) -> tuple[int | None, str, str | None]:
-        """Return 1, 0 or None (the kernel died), the diagnosis, and the known mistake."""
-        if not self.session.alive:
-            return None, "not run: the kernel ended too often", None
-        for cases, public in ((self.release.public, True), (self.release.hidden, False)):
-            entry = cases["exercises"][exercise]
-            asked = entry["tests"][test]
-            replies = []
-            for case in asked["cases"]:
-                outcome = self._ask(entry, case)
-                if outcome.status == "died":
-                    return None, f"a call of {entry['answer']} ended the kernel", None
-                if outcome.status in ("timeout", "flood"):
-                    return 0, f"a call of {entry['answer']} was {outcome.message}", None
-                if (
-                    outcome.status == "error"
-                    and outcome.ename == "NameError"
-                    and entry["answer"] in outcome.message
-                ):
-                    return self._undefined(exercise, entry["answer"])
-                replies.append(outcome.value if outcome.status == "ok" else _error(outcome))
-            verdict = _verdict(replies, asked, entry, public)
-            if not verdict.right:
-                return 0, verdict.says, verdict.mistake
-        return 1, "right", None
-
-    def _ask(self, entry: dict, case: dict) -> Outcome:
-        if self._late():
-            return Outcome("timeout", "Timeout", "not made: the notebook takes too long")
-        request = json.dumps({"kind": entry["kind"], "call": case["call"], "wrt": entry["wrt"]})
-        adapter = "__import__('gencourse.exercises.adapter', fromlist=['reply'])"
-        return self.session.ask(f"{adapter}.reply({entry['answer']}, {request!r})")
-
-    def _undefined(self, exercise: str, answer: str) -> tuple[int | None, str, None]:
-        """Return what to say of a name that does not exist, and whether that is a fair 0."""
+    def _undefined(self, exercise: str) -> dict[str, Any]:
+        """Say why a name does not exist, and whether that is a fair 0."""
+        answer = self.release.public["exercises"][exercise]["answer"]
         outcome = self.outcomes.get(exercise)
         if exercise not in self.answered:
-            return 0, judge.NOT_ANSWERED, None
+            return {"score": 0.0, "says": judge.NOT_ANSWERED}
         if outcome is None or outcome.status == "ok":
-            return 0, f"{answer} is not defined", None
+            return {"score": 0.0, "says": f"{answer} is not defined"}
         if outcome.status == "died":
-            return None, f"{answer} is not defined: its cell ended the kernel", None
-        message = FILE.sub(r"(line \1)", outcome.message)
-        why = (
-            f"raises {outcome.ename}: {message}"
-            if outcome.status == "error"
-            else f"was {outcome.message}"
-        )
-        return 0, f"{answer} is not defined: its cell {why}", None
+            return {"score": None, "says": f"{answer} is not defined: its cell ended the kernel"}
+        why = f"was {outcome.message}"
+        if outcome.status == "error":
+            message = FILE.sub(r"(line \1)", outcome.message)
+            why = f"raises {outcome.ename}: {message}"
+        return {"score": 0.0, "says": shown(f"{answer} is not defined: its cell {why}")}
 
-    def _written(self, cell: dict) -> None:
-        points = float(cell["metadata"]["nbgrader"]["points"])
-        answered = grade_id(cell) in self.answered
-        self.result["written"][grade_id(cell)] = {
-            "points": points,
-            "answered": answered,
-            "text": cell["source"],
-        }
 
-    def _canary(self) -> None:
-        """Flag a tampered interpreter: arithmetic must be right, a false assert must fail."""
-        if not self.session.alive:
+class _Hidden(RunThrough):
+    """The run on the hidden cases: it only takes points away, in words that are all ours."""
+
+    def __init__(self, *args: Any) -> None:
+        *rest, self.result = args
+        super().__init__(*rest)
+
+    def at_test(self, cell: dict) -> None:
+        entry = self.result["tests"][grade_id(cell)]
+        if not entry["score"]:
             return
-        a, b, nonce = (
-            secrets.randbelow(10**6) + 2,
-            secrets.randbelow(10**6) + 2,
-            secrets.token_hex(8),
-        )
-        product = self.session.ask(f"'%d %s' % ({a} * {b}, {a} == {a + 1})")
-        failing = self.session.run(f"assert {a} == {a + 1}, {nonce!r}")
-        if product.value != f"{a * b} False" or (failing.ename, failing.message) != (
-            "AssertionError",
-            nonce,
-        ):
-            self.result["reasons"].append(
-                "the interpreter was tampered with: Python's own arithmetic or assert fails"
-            )
+        exercise, test = entry["exercise"], entry["test"]
+        replies = self.replies(exercise, test, self.release.hidden)
+        if isinstance(replies, Trouble):
+            entry |= _says(replies)
+            entry["says"] = f"{judge.HIDDEN}: {entry['says']}"
+        else:
+            entry |= _verdict(replies, entry, self.release.hidden, public=False)
 
-    def _library_calls(self) -> None:
-        setup = [
-            c["source"]
-            for c in self.cells
-            if c["cell_type"] == "code" and not is_test(c) and not is_answer(c)
-        ]
-        for cell in self.cells:
-            entry = self.release.public["exercises"].get(grade_id(cell) or "")
-            if entry is None or not is_answer(cell):
-                continue
-            for call in library_calls(cell["source"], entry.get("discouraged") or [], setup=setup):
-                self.result["reasons"].append(
-                    f"{grade_id(cell)}: line {call.line} uses {call.name}"
-                )
 
-    def _late(self) -> bool:
-        return time.monotonic() > self.ends
+def _verdict(replies: list[str], entry: dict, cases: dict, *, public: bool) -> dict[str, Any]:
+    """Return score, diagnosis and known mistake."""
+    exercise = cases["exercises"][entry["exercise"]]
+    asked = exercise["tests"][entry["test"]]
+    try:
+        with np.errstate(all="ignore"):
+            found = judge.judge_test(replies, asked, exercise=exercise, show_values=public)
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError, MemoryError):
+        found = judge.Verdict(False, judge.UNREADABLE)
+    if found.right:
+        return {"score": entry["points"], "says": "right", "mistake": None}
+    return {"score": 0.0, "says": found.says, "mistake": found.mistake}
+
+
+def _says(trouble: Trouble) -> dict[str, Any]:
+    return {"score": trouble.score, "says": trouble.says, "mistake": None}
+
+
+def _show(name: str, test: dict[str, Any], rebuilt: Rebuilt) -> None:
+    """Put the diagnosis where the graded notebook shows the result of a test."""
+    cell = next(c for c in rebuilt.cells if grade_id(c) == name)
+    cell["execution_count"] = None
+    if test["score"] == test["points"]:
+        cell["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "right\n"}]
+    else:
+        cell["outputs"] = [_error_output("CheckFailed", test["says"])]
+
+
+def _graded(rebuilt: Rebuilt, release: Release) -> str:
+    """Return the graded notebook, what a student wrote in Markdown made inert."""
+    ours = {grade_id(c) for c in release.notebook["cells"] if not is_answer(c)} - {None}
+    pristine = {source(c) for c in release.notebook["cells"]}
+    for cell in rebuilt.cells:
+        theirs = grade_id(cell) not in ours and cell["source"] not in pristine
+        if cell["cell_type"] != "code" and theirs:
+            cell["source"] = inert(cell["source"])
+    graded = {**release.notebook, "cells": rebuilt.cells}
+    return json.dumps(graded, ensure_ascii=False, indent=1)
+
+
+def _points(cell: dict) -> float:
+    return float(cell["metadata"]["nbgrader"]["points"])
 
 
 def _peak_mib() -> int | None:
@@ -300,28 +283,11 @@ def _peak_mib() -> int | None:
     return int(status.split("VmHWM:")[1].split()[0]) >> 10
 
 
-def _verdict(replies: list[str], asked: dict, entry: dict, public: bool) -> judge.Verdict:
-    try:
-        return judge.judge_test(replies, asked, exercise=entry, show_values=public)
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError, MemoryError) as error:
-        return judge.Verdict(False, f"your answer gave no readable reply ({type(error).__name__})")
-
-
-def _error(outcome: Outcome) -> str:
-    return json.dumps({"error": {"ename": outcome.ename, "message": outcome.message}})
-
-
 def _as_output(outcome: Outcome) -> list[dict]:
     """Return an error output for a cell that was stopped; a cell that raised has its own."""
     if outcome.status in ("ok", "error"):
         return []
     return [_error_output(outcome.ename, outcome.message)]
-
-
-def _verdict_output(says: str, *, right: bool) -> dict:
-    if right:
-        return {"output_type": "stream", "name": "stdout", "text": f"{says}\n"}
-    return _error_output("CheckFailed", says)
 
 
 def _error_output(name: str, words: str) -> dict:

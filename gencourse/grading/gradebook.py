@@ -9,11 +9,22 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import nbformat
-from nbgrader.api import Comment, Grade, Gradebook, MissingEntry
+from nbgrader.api import (
+    Assignment,
+    BaseCell,
+    Comment,
+    Grade,
+    Gradebook,
+    MissingEntry,
+    SubmittedAssignment,
+    SubmittedNotebook,
+)
 from nbgrader.utils import compute_checksum, is_grade, is_locked, is_solution
 from sqlalchemy.exc import SAWarning
 from traitlets.config import Config
@@ -40,7 +51,8 @@ class Book:
         ):  # nbgrader starts alembic from PATH
             os.environ["PATH"] = os.pathsep.join([bin_folder, os.environ.get("PATH", "")])
         self._book = Gradebook(
-            f"sqlite:///{course.gradebook}", settings.CourseDirectory.get("course_id", "gencourse")
+            f"sqlite:///{course.gradebook}?timeout=60",
+            settings.CourseDirectory.get("course_id", "gencourse"),
         )
 
     def __enter__(self) -> Book:
@@ -120,6 +132,23 @@ class Book:
             comment.auto_comment = "No response." if blank else None
         self._book.db.commit()
 
+    def automatic_marks(self) -> dict[str, dict[str, float]]:
+        """Return the automatic score of each cell that has one, by student."""
+        query = (
+            self._book.db.query(SubmittedAssignment.student_id, BaseCell.name, Grade.auto_score)
+            .join(Assignment, SubmittedAssignment.assignment_id == Assignment.id)
+            .join(SubmittedNotebook, SubmittedNotebook.assignment_id == SubmittedAssignment.id)
+            .join(Grade, Grade.notebook_id == SubmittedNotebook.id)
+            .join(BaseCell, BaseCell.id == Grade.cell_id)
+            .filter(Assignment.name == self.unit)
+        )
+        found: dict[str, dict[str, float]] = {}
+        for student, cell, score in query:
+            marks = found.setdefault(student, {})
+            if score is not None:
+                marks[cell] = score
+        return found
+
     def given_by_hand(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Return by student and cell: `score`, `manual`, `needs_manual_grade`, `comment`."""
         try:
@@ -142,6 +171,34 @@ class Book:
                     if comment.manual_comment:
                         cells.setdefault(comment.name, {})["comment"] = comment.manual_comment
         return found
+
+    def handed_in(self) -> dict[str, datetime]:
+        """Return when each student handed in, where that is known."""
+        query = (
+            self._book.db.query(SubmittedAssignment.student_id, SubmittedAssignment.timestamp)
+            .join(Assignment, SubmittedAssignment.assignment_id == Assignment.id)
+            .filter(Assignment.name == self.unit)
+        )
+        return {student: when.replace(tzinfo=UTC) for student, when in query if when}
+
+    def set_lateness(
+        self, due: datetime | None, late: Mapping[str, tuple[datetime | None, float]]
+    ) -> None:
+        """Keep the due date and, by student, an extended due date and the points taken off.
+
+        nbgrader's own commands see them, so that formgrader and its export agree with ours.
+        """
+        try:
+            assignment = self._book.find_assignment(self.unit)
+        except MissingEntry:
+            return
+        assignment.duedate = due and due.astimezone(UTC).replace(tzinfo=None)
+        for submission in assignment.submissions:
+            until, penalty = late.get(submission.student_id, (None, 0.0))
+            submission.extension = until - due if until and due else None
+            for notebook in submission.notebooks:
+                notebook.late_submission_penalty = penalty
+        self._book.db.commit()
 
     def _complete(self, notebook: Any) -> None:
         """Give a submission rows for cells that the assignment has gained since."""

@@ -6,6 +6,9 @@ pickled, and holds no reference and no secret seed.
 
 from __future__ import annotations
 
+import ast
+import functools
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +18,33 @@ import gencourse
 from gencourse.course import Course, CourseError
 from gencourse.grading.rebuild import NotGradable, grade_id, is_test, is_written, parse, stamp_of
 from gencourse.grading.sandbox import Limits
+
+ROOTS = ("grading.grade_one", "exercises.adapter", "authoring.library_calls")  # they judge
+FOLLOWED = ("gencourse.grading", "gencourse.exercises")
+
+
+@functools.cache
+def grader_version() -> str:
+    """Return the library's version and a digest of the sources that judge."""
+    digest = hashlib.sha256()
+    for path in judging_sources():
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return f"{gencourse.__version__}+{digest.hexdigest()[:12]}"
+
+
+def judging_sources() -> list[Path]:
+    """Return the files that decide what a submission scores: `ROOTS` and what they import."""
+    root = Path(gencourse.__file__).parents[1]
+    waiting, found = [f"gencourse.{name}" for name in ROOTS], set()
+    while waiting:
+        path = root.joinpath(*waiting.pop().split(".")).with_suffix(".py")
+        if path in found or not path.is_file():
+            continue
+        found.add(path)
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(FOLLOWED):
+                waiting += [node.module, *(f"{node.module}.{a.name}" for a in node.names)]
+    return sorted(found)
 
 
 @dataclass(frozen=True)
@@ -38,6 +68,13 @@ class Release:
                 raise CourseError(
                     f"the release has a test {grade_id(cell)} without cases; build it again"
                 )
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """A hash of the notebook and the cases."""
+        hidden = {k: v for k, v in self.hidden.items() if k != "key"}  # when they were made
+        parts = json.dumps([self.notebook, self.public, hidden], sort_keys=True)
+        return hashlib.sha256(parts.encode()).hexdigest()
 
     def tests(self) -> dict[str, tuple[str, str]]:
         """Return the id of each test cell with its exercise and the test's name."""
@@ -73,7 +110,7 @@ class Package:
         current: stamp of the release that a submission without a stamp is taken for.
         limits: what a kernel may use.
         unsafe: no sandbox.
-        version: of the grader.
+        version: of the grader, see `grader_version`.
     """
 
     unit: str
@@ -81,7 +118,7 @@ class Package:
     current: str
     limits: Limits = field(default_factory=Limits)
     unsafe: bool = False
-    version: str = gencourse.__version__
+    version: str = field(default_factory=grader_version)
 
     @property
     def seed(self) -> str:

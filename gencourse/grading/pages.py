@@ -5,8 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from gencourse.exercises.words import shown
 
 
 @functools.cache
@@ -18,9 +22,16 @@ def templates() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_spelt_out,
     )
     environment.filters["points"] = points
     return environment
+
+
+def _spelt_out(value: Any) -> Any:
+    """Return a text with what would not show as itself spelt out; all else as it is."""
+    plain = isinstance(value, str) and not isinstance(value, Markup)
+    return shown(value, len(value)) if plain else value
 
 
 def points(value: float | None) -> str:

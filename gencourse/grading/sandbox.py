@@ -23,9 +23,7 @@ from gencourse.course import CourseError
 
 NOBODY = 65534
 PACKAGE = Path(__file__).resolve().parents[1]
-LIBRARY = (
-    "/opt/gencourse"  # where the sandbox sees this package, and nothing that stands next to it
-)
+LIBRARY = "/opt/gencourse"  # where the sandbox sees this package, and nothing that stands by it
 
 
 @dataclass(frozen=True)
@@ -33,12 +31,12 @@ class Limits:
     """What one kernel may use.
 
     Args:
-        cell_seconds: wall-clock time of one cell, or of one call of an answer.
+        cell_seconds: wall-clock time of one cell, or of one question to the kernel.
         total_seconds: wall-clock time of one submission.
         cpu_seconds: processor time of the whole kernel.
         memory_mib: address space of each process; importing a CUDA build of torch takes 2.5 GiB
             of it.
-        processes: processes and threads together.
+        processes: processes and threads together, of all kernels of one worker.
         file_mib: size of one file.
         tmp_mib: size of /tmp, which is memory.
         output_bytes: what one cell may print before it is stopped.
@@ -57,6 +55,18 @@ class Limits:
     output_messages: int = 2000
     reply_bytes: int = 4 << 20
 
+    @property
+    def of_process(self) -> dict[str, int]:
+        """The system's limits of each process, by their names there."""
+        return {
+            "CPU": self.cpu_seconds,
+            "AS": self.memory_mib << 20,
+            "FSIZE": self.file_mib << 20,
+            "NPROC": self.processes,
+            "NOFILE": 1024,
+            "CORE": 0,
+        }
+
 
 @dataclass(frozen=True)
 class Mount:
@@ -64,95 +74,52 @@ class Mount:
 
     source: str
     target: str
-    writable: bool = False
 
 
 def command(
     argv: Sequence[str],
     *,
-    writable: Iterable[Path] = (),
     readable: Iterable[Path] = (),
-    cwd: Path,
     env: dict[str, str] | None = None,
     limits: Limits | None = None,
+    forks_kernels: bool = False,
 ) -> list[str]:
-    """Return the command line that runs `argv` in a sandbox.
+    """Return the command line that runs `argv` in a sandbox, in its private /tmp.
+
+    Nothing inside can write to a file of the host.
 
     Args:
         argv: what to run; the environment's interpreter is at `sys.executable` inside as well.
-        writable: folders that the sandbox shares with the host, at the same path inside.
         readable: files or folders to add read-only, at the same path inside.
-        cwd: the folder to start in, one of `writable`.
         env: environment variables besides the usual ones.
         limits: resource limits.
+        forks_kernels: the process never runs a student's code; it makes namespaces for the
+            kernels that it forks, with capabilities that hold in the sandbox only, and it sets
+            their limits.
 
     Start it with `env=host_environment()`: bubblewrap's own environment can be read inside.
     """
     limits = limits or Limits()
     mounts = [*_system(), *(Mount(str(p), str(p)) for p in readable)]
-    mounts += [Mount(str(p), str(p), writable=True) for p in writable]
-    inner = [Mount(m.target, m.target, m.writable) for m in mounts] if _root() else mounts
-    line = [
-        _bwrap(),
-        *(
-            "--unshare-user",
-            "--unshare-ipc",
-            "--unshare-pid",
-            "--unshare-net",
-            "--unshare-uts",
-            "--unshare-cgroup-try",
-        ),
-        *(
-            "--disable-userns",
-            "--die-with-parent",
-            "--new-session",
-            "--uid",
-            str(NOBODY),
-            "--gid",
-            str(NOBODY),
-        ),
-        *("--hostname", "sandbox", "--clearenv"),
-        *("--size", str(limits.tmp_mib << 20), "--perms", "1777", "--tmpfs", "/tmp"),
-        *_binds(inner),
-        *(
-            "--proc",
-            "/proc",
-            "--dev",
-            "/dev",
-            "--size",
-            str(limits.tmp_mib << 20),
-            "--tmpfs",
-            "/dev/shm",
-        ),
-        *("--remount-ro", "/", "--chdir", str(cwd)),
-    ]
+    inner = [Mount(m.target, m.target) for m in mounts] if _root() else mounts
+    size = str(limits.tmp_mib << 20)
+    line = [_bwrap(), "--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net"]
+    line += ["--unshare-uts", "--unshare-cgroup-try", "--disable-userns", "--die-with-parent"]
+    line += ["--new-session", "--uid", str(NOBODY), "--gid", str(NOBODY)]
+    line += ["--cap-add", "ALL"] if forks_kernels else []
+    line += ["--hostname", "sandbox", "--clearenv"]
+    line += ["--size", size, "--perms", "1777", "--tmpfs", "/tmp", *_binds(inner)]
+    line += ["--proc", "/proc", "--dev", "/dev"]
+    line += ["--size", size, "--perms", "1777", "--tmpfs", "/dev/shm"]
+    line += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
     for name, value in (_environment() | (env or {})).items():
         line += ["--setenv", name, value]
-    line += [
-        *(
-            "--",
-            "/usr/bin/prlimit",
-            f"--cpu={limits.cpu_seconds}",
-            f"--as={limits.memory_mib << 20}",
-        ),
-        *(
-            f"--fsize={limits.file_mib << 20}",
-            f"--nproc={limits.processes}",
-            "--nofile=1024",
-            "--core=0",
-        ),
-        *argv,
-    ]
+    bounds = {"CORE": 0} if forks_kernels else limits.of_process
+    line += ["--", "/usr/bin/prlimit", *(f"--{k.lower()}={v}" for k, v in bounds.items()), *argv]
     if not _root():
         return line
-    drop = [
-        "/usr/bin/setpriv",
-        f"--reuid={NOBODY}",
-        f"--regid={NOBODY}",
-        "--clear-groups",
-        "--no-new-privs",
-    ]
-    drop += ["--inh-caps=-all", "--bounding-set=-all"]
+    drop = ["/usr/bin/setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    drop += ["--no-new-privs", "--inh-caps=-all", "--bounding-set=-all"]
     # root without capabilities may not signal nobody, so a pid namespace ends what is inside
     outer = [_bwrap(), "--die-with-parent", "--unshare-pid", "--perms", "1777", "--tmpfs", "/tmp"]
     outer += [*_binds(mounts), "--bind", "/proc", "/proc", "--dev", "/dev"]
@@ -162,13 +129,6 @@ def command(
 def host_environment() -> dict[str, str]:
     """Return the environment that bubblewrap itself is started with: nothing of the grader's."""
     return {"PATH": "/usr/bin:/bin"}
-
-
-def give_to_sandbox(folder: Path) -> None:
-    """Make `folder` private to the user that the sandbox runs as (and to root)."""
-    folder.chmod(0o700)
-    if _root():
-        os.chown(folder, NOBODY, NOBODY)
 
 
 @functools.cache
@@ -185,7 +145,7 @@ def problem() -> str | None:
         )
         return f"{lacks}; grade on Linux, with the packages bubblewrap and util-linux installed"
     try:
-        line = command(["/bin/true"], cwd=Path("/tmp"))
+        line = command(["/bin/true"])
         done = subprocess.run(
             line, env=host_environment(), capture_output=True, text=True, timeout=20, check=False
         )
@@ -207,6 +167,21 @@ def require() -> None:
         raise CourseError(
             f"no sandbox for students' code: {why}; or grade with --unsafe only what you trust"
         )
+
+
+def require_hidden(*folders: Path) -> None:
+    """Refuse folders that students' code could read: those below what the sandbox mounts.
+
+    Raises:
+        CourseError: the folder, and what it lies in; a course made inside a Python environment.
+    """
+    for folder in folders:
+        for mount in _system():
+            if folder.resolve().is_relative_to(Path(mount.source).resolve()):
+                raise CourseError(
+                    f"{folder} lies in {mount.source}, which students' code can read in the "
+                    "sandbox; move the course, or the environment, elsewhere"
+                )
 
 
 def _root() -> bool:
@@ -244,7 +219,7 @@ def _binds(mounts: Iterable[Mount]) -> list[str]:
         ):
             line += ["--symlink", os.readlink(m.source), m.target]
         else:
-            line += ["--bind" if m.writable else "--ro-bind", m.source, m.target]
+            line += ["--ro-bind", m.source, m.target]
         made.add(m.target)
     return line
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import zmq
@@ -16,11 +17,16 @@ import zmq
 from gencourse.grading.kernel import PlainKernelManager, SandboxKernelManager
 from gencourse.grading.messages import Heard, Outcome
 from gencourse.grading.sandbox import Limits
+from gencourse.grading.warm import StartError
 
 START_SECONDS = 90.0
 GRACE_SECONDS = 3.0  # from an interrupt to a kill
 SETTLE_SECONDS = 1.0  # from a reply to the last output
+DYING_SECONDS = 0.5  # from the end of a connection to that of its kernel
 POLL_MS = 200
+MOST_PARTS = 100_000  # lists and dicts in a message: each costs far more memory than its brackets
+UNREAD: dict = {}  # a message that would be too large in memory
+NAMES = {"timeout": "Timeout", "flood": "TooMuchOutput", "died": "KernelDied"}
 
 
 class KernelStartError(Exception):
@@ -40,7 +46,6 @@ class Session:
         self._manager_class = PlainKernelManager if unsafe else SandboxKernelManager
         self._manager: Any = None
         self._client: Any = None
-        self._deaf = False  # a message beyond all limits has ended the connection for outputs
 
     def __enter__(self) -> Session:
         self.start()
@@ -60,16 +65,17 @@ class Session:
         Raises:
             KernelStartError: it does not.
         """
-        self._deaf = False
         self._manager = self._manager_class(limits=self.limits)
-        self._manager.shutdown_wait_time = 0.5
-        self._manager.start_kernel(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self._client = self._manager.client()
-        self._client.start_channels(stdin=False, hb=False)
-        self._poller = zmq.Poller()
-        for channel in (self._client.shell_channel, self._client.iopub_channel):
-            self._poller.register(channel.socket, zmq.POLLIN)
-        self._wait_until_ready()
+        try:
+            self._manager.start_kernel(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            self._connect()
+            self._wait_until_ready()
+        except StartError as error:
+            self.close()
+            raise KernelStartError(str(error)) from None
+        except BaseException:
+            self.close()
+            raise
 
     def restart(self) -> None:
         """Replace the kernel by a fresh one."""
@@ -83,111 +89,150 @@ class Session:
             self._client.context.destroy(linger=0)
             self._client = None
         if self._manager is not None:
-            self._manager.shutdown_kernel(now=True)
+            self._kill()
             self._manager = None
 
     def run(self, source: str, *, seconds: float | None = None) -> Outcome:
         """Run one cell, for so many seconds, default the limit of a cell."""
-        return self._exchange(source, seconds=seconds or self.limits.cell_seconds)
+        return self._exchange(source, seconds=seconds or self.limits.cell_seconds).outcome()
 
     def ask(self, expression: str) -> Outcome:
         """Evaluate an expression that gives a string; `Outcome.value` holds it."""
-        return self._exchange("", expression=expression, seconds=self.limits.cell_seconds)
+        return self.ask_all([expression])[0]
 
-    def _exchange(self, source: str, *, seconds: float, expression: str | None = None) -> Outcome:
+    def ask_all(self, expressions: Sequence[str]) -> list[Outcome]:
+        """Evaluate expressions that give strings, one after the other, in one exchange.
+
+        They have the time of one cell together. When the kernel ends or is stopped, that is the
+        outcome of each.
+        """
+        asked = {str(i): expression for i, expression in enumerate(expressions)}
+        heard = self._exchange("", asked=asked, seconds=self.limits.cell_seconds)
+        return [heard.answer(name) for name in asked]
+
+    def _exchange(
+        self, source: str, *, seconds: float, asked: dict[str, str] | None = None
+    ) -> Heard:
+        """Send a request and return what comes back on it."""
         if not self.alive:
-            return Outcome("died", "KernelDied", "the kernel had ended")
-        asked = {} if expression is None else {"value": expression}
+            ended = Outcome("died", NAMES["died"], "the kernel had ended")
+            return Heard("", self.limits, end=ended)
         request = self._client.execute(
             source,
-            silent=expression is not None,
+            silent=asked is not None,
             store_history=False,
-            user_expressions=asked,
+            user_expressions=asked or {},
             allow_stdin=False,
         )
-        heard = Heard(request, self.limits, silent=expression is not None)
+        heard = Heard(request, self.limits, silent=asked is not None)
         if not self._listen(heard, time.monotonic() + seconds):
-            return self._stop(heard, seconds)
-        return heard.outcome()
+            heard.end = self._stop(heard, seconds)
+        return heard
 
     def _listen(self, heard: Heard, deadline: float) -> bool:
         """Collect messages until the request is done; else set `heard.broken`, return False."""
-        settle = 0.0  # the reply can overtake the last outputs
+        settled = 0.0  # the reply can overtake the last outputs
         while True:
             now = time.monotonic()
             if heard.reply is not None:
-                settle = settle or now + SETTLE_SECONDS
-                if heard.idle or self._deaf or heard.silent or now > settle:
-                    self._deaf = self._deaf or now > settle
+                settled = settled or now + SETTLE_SECONDS
+                if heard.idle or heard.silent or now > settled:
                     return True
-            if now > deadline and heard.reply is None:
+            elif now > deadline:
                 heard.broken = heard.broken or "timeout"
                 return False
             ready = dict(self._poller.poll(POLL_MS))
-            for channel in (self._client.shell_channel, self._client.iopub_channel):
-                if channel.socket in ready:
-                    heard.take(*self._receive(channel.socket))
+            for wire in (self._shell, self._iopub):
+                if wire.socket in ready:
+                    message, size = self._receive(wire.socket)
+                    heard.take(message, size)
+                    if message == UNREAD and wire is self._shell:
+                        heard.reply = heard.reply or {}
+                if wire.monitor in ready:
+                    wire.reconnect()
+                    if heard.reply is None:
+                        heard.broken = "flood" if self._survives() else "died"
+                        heard.lost = wire is self._shell
+                        return False
             if heard.flooded and heard.reply is None and not heard.broken:
                 heard.broken = "flood"
                 return False
             if not ready and not self.alive:
                 heard.broken = "died"
                 return False
-            if self._folder_bytes() > self.limits.file_mib << 20:
-                heard.broken = "flood"
-                return False
+
+    def _survives(self) -> bool:
+        """Tell whether the kernel outlives a connection, which it may have cut by ending."""
+        ends = time.monotonic() + DYING_SECONDS
+        while self.alive and time.monotonic() < ends:
+            time.sleep(0.02)
+        return self.alive
 
     def _stop(self, heard: Heard, seconds: float) -> Outcome:
-        status, words = (
-            heard.broken,
-            {
-                "timeout": f"stopped after {seconds:g} s",
-                "flood": "stopped: too much output",
-                "died": "the kernel ended (out of memory, os._exit or a crash)",
-            },
-        )
-        if status in ("timeout", "flood"):
+        status = heard.broken
+        words = {
+            "timeout": f"stopped after {seconds:g} s",
+            "flood": "stopped: too much output",
+            "died": "the kernel ended (out of memory, os._exit or a crash)",
+        }[status]
+        if status == "died" or heard.lost:
+            self._kill()
+        else:
             self._manager.interrupt_kernel()
             if not self._listen(heard, time.monotonic() + GRACE_SECONDS):
                 self._kill()
-        elif status == "died":
-            self._kill()
-        name = {"timeout": "Timeout", "flood": "TooMuchOutput", "died": "KernelDied"}[status]
-        return Outcome(status, name, words[status], heard.outputs)
+        return Outcome(status, NAMES[status], words, heard.outputs)
 
     def _kill(self) -> None:
         self._manager.shutdown_kernel(now=True)
-
-    def _folder_bytes(self) -> int:
-        """What the sandbox has put into the one folder that it shares with the host."""
-        try:
-            return sum(
-                entry.stat(follow_symlinks=False).st_size
-                for entry in self._manager.folder.iterdir()
-            )
-        except OSError:
-            return 0
 
     def _receive(self, socket: zmq.Socket) -> tuple[dict | None, int]:
         """Return one message, or None where it cannot be read, and its size in bytes."""
         frames = socket.recv_multipart(zmq.NOBLOCK)
         size = sum(map(len, frames))
+        if sum(f.count(b"[") + f.count(b"{") for f in frames) > MOST_PARTS:
+            return UNREAD, size
         try:
             _, parts = self._client.session.feed_identities(frames)
             return self._client.session.deserialize(parts), size
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        except Exception:  # the kernel's bytes, made to break a parser
             return None, size
+
+    def _connect(self) -> None:
+        self._client = self._manager.client()
+        self._client.session.digest_history_size = 0  # it would keep signatures of any length
+        self._client.start_channels(stdin=False, hb=False)
+        self._shell = _Wire(self._client.shell_channel.socket)
+        self._iopub = _Wire(self._client.iopub_channel.socket)
+        self._poller = zmq.Poller()
+        for wire in (self._shell, self._iopub):
+            self._poller.register(wire.socket, zmq.POLLIN)
+            self._poller.register(wire.monitor, zmq.POLLIN)
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and self.alive:
             heard = Heard(self._client.kernel_info(), self.limits)
             self._listen(heard, time.monotonic() + 1.0)
-            self._deaf = False
             if heard.reply is not None and heard.idle:  # both channels are connected
                 return
-            if not self.alive:
-                break
         why = "ended at once" if not self.alive else f"does not answer within {START_SECONDS:g} s"
-        self.close()
-        raise KernelStartError(f"the kernel {why}")
+        raise StartError(f"the kernel {why}")
+
+
+class _Wire:
+    """A connected socket that notices when its connection is cut, by a message too long or ended.
+
+    ZeroMQ does not connect again by itself after such a message, and would wait forever to send.
+    """
+
+    def __init__(self, socket: zmq.Socket) -> None:
+        self.socket = socket
+        self.monitor = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        self._endpoint = socket.LAST_ENDPOINT
+
+    def reconnect(self) -> None:
+        """Take note of the cut and connect again."""
+        self.monitor.recv_multipart()
+        self.socket.disconnect(self._endpoint)
+        self.socket.connect(self._endpoint)

@@ -169,6 +169,7 @@ def deep():
         (lambda: np.broadcast_to(np.float64(0), (10**12,)), "holds more than"),
         (lambda: "x" * (MAX_NUMBERS + 1), "holds more than"),
         (lambda: [[0] * 1000] * 1001, "holds more than"),
+        (lambda: [[0]] * 20_001, "lists and dicts; a tensor"),
         (lambda: 1 << 100_000, "bits"),
         (lambda: object(), "is a object"),
         (lambda: (x for x in [1]), "is a generator"),

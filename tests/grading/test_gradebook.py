@@ -1,7 +1,9 @@
 """nbgrader's gradebook: marks of people survive, a failed grading leaves no old mark behind."""
 
 import copy
+import csv
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -14,11 +16,11 @@ from traitlets.config import Config
 
 from gencourse.course import Course
 from gencourse.grading import export, feedback, records, report
-from gencourse.grading.grade import _write
 from gencourse.grading.grade_one import not_gradable
 from gencourse.grading.gradebook import Book
 from gencourse.grading.standing import standings
-from gencourse.grading.submissions import Submission
+from gencourse.grading.submissions import LATE_UNKNOWN, Submission
+from gencourse.grading.writer import Writer
 
 from ..conftest import SMALL_UNIT
 
@@ -72,11 +74,10 @@ def result(package, solved):
     }
 
 
-def write(term, package, result, student="ada", source=None):
-    submission = Submission(student, student, b"{}", origin_folder=source or term.submitted)
-    with Book(term, SMALL_UNIT) as book:
-        book.prepare(term.built(SMALL_UNIT, "homework"))
-        return _write(term, book, package, submission, copy.deepcopy(result))
+def write(term, package, result, student="ada", **about):
+    submission = Submission(student, student, b"{}", origin_folder=term.submitted, **about)
+    with Writer(term, package) as writer:
+        return writer.write(submission, copy.deepcopy(result))
 
 
 def grades(term, student="ada"):
@@ -153,7 +154,7 @@ def test_a_failed_grading_leaves_no_old_mark_and_no_zero(term, package, result):
     (standing,) = standings(term, SMALL_UNIT)
     assert standing.score is None
     row = export(term, SMALL_UNIT).read_text().splitlines()[1]
-    assert row.startswith("ada,not gradable,,15,8,,,,") and row.endswith("cut in two")
+    assert row.startswith("ada,not gradable,,15,8,0,0,,,") and row.endswith("cut in two")
     assert "It is not a mark of 0" in feedback(term, SMALL_UNIT)[0].read_text()
 
 
@@ -169,7 +170,8 @@ def test_nbgraders_own_commands_see_the_same_class(graded):
     with_copy = {r["student"] for r in graded.records.values() if r["status"] != "not gradable"}
     assert api.get_autograded_students(SMALL_UNIT) == with_copy
     submissions = {s["student"]: s for s in api.get_submissions(SMALL_UNIT)}
-    assert submissions["honest"]["score"] == 11.0 and submissions["honest"]["max_score"] == 15.0
+    honest = submissions[graded.records["honest"]["student"]]
+    assert honest["score"] == 11.0 and honest["max_score"] == 15.0
     assert submissions["exits-in-the-answer"]["needs_manual_grade"]
     assert not submissions["honest-mistakes"]["needs_manual_grade"]
     (notebook,) = api.get_notebook_submissions(SMALL_UNIT, NOTEBOOK)[:1]
@@ -199,5 +201,178 @@ def test_report_and_export_escape_and_count(term, package, result):
     )
     assert "<li><b>9.5</b> mean of 15</li>" in page
     lines = export(term, SMALL_UNIT).read_text().splitlines()
-    assert lines[1].startswith("ada,graded,10,15,1,2,0,1,1,2,1,3,,")
+    assert lines[1].startswith("ada,needs a person,10,15,1,0,0,2,0,1,1,2,1,3,,")
     assert lines[2].endswith(",'=HYPERLINK(1)")
+
+
+# ---- late, not handed in, exports, anonymous -------------------------------------------------
+
+
+COURSE_TOML = """
+[units.99_fixture]
+due = 2026-10-15T12:00:00+00:00
+late_percent_per_day = 10
+cap_percent = 50
+canvas_assignment = "Homework 9 (4711)"
+"""
+ROSTER = (
+    "id,name,email,canvas id,moodle id,login,section\n"
+    "ada,Ada Lovelace,ada@uni.org,77,12,adal,A\n"
+    "blaise,Blaise Pascal,,78,13,,\n"
+    "carl,=Carl Gauss,,79,14,,\n"
+)
+
+
+@pytest.fixture
+def late_class(term, package, result):
+    """Ada two days late and marked by hand, Blaise with an extension, Carl without submission."""
+    (term.root / "course.toml").write_text(COURSE_TOML)
+    (term.root / "roster.csv").write_text(ROSTER)
+    (term.root / "extensions.csv").write_text("student,unit,due\nblaise,99_fixture,+2d\n")
+    for student in ("ada", "blaise", "stranger"):
+        write(term, package, result, student, timestamp="2026-10-16 13:00:00 UTC")
+    mark_by_hand(term)
+    return term
+
+
+def penalties(term):
+    with Gradebook(f"sqlite:///{term.gradebook}", "fixture") as book:
+        found = book.assignment_submissions(SMALL_UNIT)
+        return {s.student_id: (s.late_submission_penalty, s.total_seconds_late) for s in found}
+
+
+def test_late_penalties_extensions_and_who_is_missing(late_class):
+    rows = {row.student: row for row in standings(late_class, SMALL_UNIT)}
+    ada, blaise, carl = rows["ada"], rows["blaise"], rows["carl"]
+    assert (ada.earned, ada.penalty, ada.score) == (14.5, 2.9, 11.6)
+    assert ada.status == "graded" and ada.final
+    assert (blaise.penalty, blaise.score, blaise.status) == (0, 10, "needs a person")
+    assert blaise.lateness.extended and not blaise.final
+    assert (carl.status, carl.score, carl.marks) == ("not handed in", None, [])
+    assert rows["stranger"].reasons == ["is not on the roster"]
+    assert rows["stranger"].status == "needs a person"
+    assert penalties(late_class) == {
+        **{"ada": (2.9, 25 * 3600), "blaise": (0, 0)},
+        **{"stranger": (2.0, 25 * 3600)},
+    }
+
+
+def test_a_later_mark_changes_the_penalty(late_class):
+    standings(late_class, SMALL_UNIT)
+    with Gradebook(f"sqlite:///{late_class.gradebook}", "fixture") as book:
+        book.find_grade("why-kl", NOTEBOOK, SMALL_UNIT, "ada").manual_score = 0.0
+        book.db.commit()
+    (late_class.root / "extensions.csv").unlink()
+    rows = {row.student: row for row in standings(late_class, SMALL_UNIT)}
+    assert (rows["ada"].penalty, rows["blaise"].penalty) == (2.3, 2.0)
+    assert penalties(late_class)["ada"][0] == 2.3 and penalties(late_class)["blaise"][0] == 2.0
+
+
+def test_an_unknown_time_costs_nothing_and_asks_a_person_when_canvas_says_late(
+    late_class, package, result
+):
+    write(late_class, package, result, "ada", notes=[LATE_UNKNOWN], timestamp=None)
+    row = standings(late_class, SMALL_UNIT)[0]
+    assert row.penalty == 0 and row.reasons == [LATE_UNKNOWN] and row.notes == []
+    assert row.status == "needs a person" and not row.final
+
+
+def rows_of(path):
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.reader(stream))
+
+
+def test_export_for_canvas(late_class):
+    path = export(late_class, SMALL_UNIT, style="canvas")
+    assert path.name == "marks_canvas.csv"
+    assert rows_of(path) == [
+        ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "Homework 9 (4711)"],
+        ["Points Possible", "", "", "", "", "15"],
+        ["Lovelace, Ada", "77", "ada", "adal", "A", "11.6"],
+        ["Pascal, Blaise", "78", "blaise", "", "", ""],
+        ["Gauss, =Carl", "79", "carl", "", "", ""],
+        ["stranger", "", "", "", "", ""],
+    ]
+
+
+def test_export_for_moodle(late_class):
+    head, ada, blaise, carl, _ = rows_of(export(late_class, SMALL_UNIT, style="moodle"))
+    assert {"Identifier", "Grade", "Last modified (grade)"} <= set(head)
+    row = dict(zip(head, ada, strict=True))
+    assert row["Identifier"] == "Participant 12" and row["Email address"] == "ada@uni.org"
+    assert row["Grade"] == "11.6" and row["Maximum Grade"] == "15"
+    assert row["Feedback comments"] == "14.5 of 15 points, 2.9 taken off for 2 days late"
+    assert dict(zip(head, blaise, strict=True))["Grade"] == ""
+    assert carl[1] == "'=Carl Gauss"
+
+
+def test_numbers_of_a_zip_serve_where_there_is_no_roster(term, package, result):
+    write(term, package, result, "Ada-L-12")
+    record = records.load_records(term, SMALL_UNIT)[0] | {"origin": "Ada L"}
+    records.save_record(term, SMALL_UNIT, record)
+    assert rows_of(export(term, SMALL_UNIT, style="moodle"))[1][0] == "Participant 12"
+    assert rows_of(export(term, SMALL_UNIT, style="canvas"))[2][:2] == ["Ada L", "12"]
+
+
+def test_plain_export_has_the_penalty_and_who_is_missing(late_class):
+    head, *rows = rows_of(export(late_class, SMALL_UNIT))
+    assert rows[0][:7] == ["ada", "graded", "11.6", "15", "0", "2", "2.9"]
+    assert head[5:7] == ["days late", "late penalty"]
+    assert rows[2][:2] == ["carl", "not handed in"] and set(rows[2][2:]) == {""}
+    with pytest.raises(ValueError, match="style is 'excel', expected one of plain"):
+        export(late_class, SMALL_UNIT, style="excel")
+
+
+def test_pages_show_the_penalty_and_what_is_not_marked_yet(late_class):
+    page = report(late_class, SMALL_UNIT).read_text()
+    assert "2 days late, −2.9" in page and "extension" in page
+    assert "<b>1</b> not handed in" in page and "<b>2</b> needs a person" in page
+    assert "2 of these marks are not final" in page
+    assert "2 not marked yet" in page
+    pages = {p.parents[1].name: p.read_text() for p in feedback(late_class, SMALL_UNIT)}
+    assert set(pages) == {"ada", "blaise", "stranger"}
+    assert "−2.9</b> for being late (20 % of 14.5)" in pages["ada"]
+    assert "late" not in pages["blaise"] and "not marked yet" in pages["blaise"]
+    assert '<th scope="row" class="keep">values</th>' in pages["ada"]
+
+
+def test_an_answer_left_out_does_not_stand_for_a_class_that_is_not_marked(term, package, result):
+    write(term, package, result, "ada")
+    result["written"]["why-kl"]["answered"] = False
+    write(term, package, result, "blaise")
+    page = report(term, SMALL_UNIT).read_text()
+    after = page[page.index("Written answer: why-kl") :]
+    assert after.index("not marked yet") < after.index("</tr>")
+    assert " percent" not in after[: after.index("</tr>")]
+
+
+def test_the_anonymous_report_names_nobody_and_quotes_nobody(late_class, package, result):
+    wrong = copy.deepcopy(result) | {"reasons": ["uses secret_word"], "notes": ["secret_word"]}
+    wrong["tests"]["test-kl-normal-values"] |= {"score": 0.0, "says": "raises secret_word"}
+    known = {"score": 0.0, "says": "0.123", "mistake": "the factor 1/2 is missing"}
+    wrong["tests"]["test-inverse-cdf-states"] |= known
+    write(late_class, package, wrong, "ada", notes=["secret_word.py"])
+    path = report(late_class, SMALL_UNIT, anonymous=True)
+    page = path.read_text()
+    assert path.name == "report_anonymous.html"
+    for word in ("ada", "blaise", "carl", "stranger", "Lovelace", "Pascal", "secret_word"):
+        assert not re.search(rf"\b{word}", page), word
+    assert "the factor 1/2 is missing" in page
+    names = set(re.findall(r"student-[0-9a-f]{8}", page))
+    assert len(names) == 4
+    again = report(late_class, SMALL_UNIT, anonymous=True).read_text()
+    assert set(re.findall(r"student-[0-9a-f]{8}", again)) == names
+    (late_class.secret / "pseudonyms").unlink()
+    other = report(late_class, SMALL_UNIT, anonymous=True).read_text()
+    assert not names & set(re.findall(r"student-[0-9a-f]{8}", other))
+
+
+def test_names_and_messages_show_as_they_are(term, package, result):
+    result |= {"reasons": ["uses \u202egnp.exe"], "status": "flagged", "notes": ["\x1b]0;owned"]}
+    write(term, package, result, "ada")
+    record = records.load_records(term, SMALL_UNIT)[0] | {"origin": "\u202eada \udcff"}
+    records.save_record(term, SMALL_UNIT, record)
+    for path in (report(term, SMALL_UNIT), *feedback(term, SMALL_UNIT)):
+        assert not set(path.read_text(encoding="utf-8")) & {"\u202e", "\x1b"}
+    assert "\\u202eada" in report(term, SMALL_UNIT).read_text()
+    export(term, SMALL_UNIT, style="canvas")
