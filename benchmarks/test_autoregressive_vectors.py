@@ -92,7 +92,7 @@ def nade_by_autograd(model, x):
 
 # the running loop is O(HD) as ours is: what remains is what autograd stores and reads again
 @pytest.mark.parametrize(
-    "loop, at_least, rounds", [(nade_by_formula, 5, 5), (nade_by_autograd, 3, 11)]
+    "loop, at_least, rounds", [(nade_by_formula, 5, 5), (nade_by_autograd, 5, 11)]
 )
 def test_nade_training_step(loop, at_least, rounds):
     x = bits(torch.float64)
