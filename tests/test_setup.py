@@ -1,11 +1,13 @@
 """The set-up that the README promises: one lock file, two ways to install it, honest ranges."""
 
+import os
 import re
 import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
+from traitlets.config import Config
 
 import gencourse
 
@@ -65,3 +67,30 @@ def test_the_citation_names_every_deck_and_the_version():
     assert citation["version"] == gencourse.__version__ == PROJECT["version"]
     assert len(citation["references"]) == 5
     assert "MIT License" in (ROOT / "LICENSE").read_text()
+
+
+def load_nbgrader_config(root, monkeypatch, *command):
+    """Run the course's nbgrader_config.py as nbgrader does, in another course folder."""
+    monkeypatch.setattr("sys.argv", ["nbgrader", *command])
+    code = (ROOT / "nbgrader_config.py").read_text()
+    exec(code, {"get_config": Config, "__file__": str(root / "nbgrader_config.py")})
+
+
+def test_stock_nbgrader_finds_the_hidden_cases_or_is_refused(tmp_path, monkeypatch):
+    monkeypatch.delenv("GENCOURSE_SECRET", raising=False)
+    monkeypatch.setenv("GENCOURSE_HIDDEN", "")  # set, so that it is put back afterwards
+    with pytest.raises(SystemExit, match="no hidden cases"):
+        load_nbgrader_config(tmp_path, monkeypatch, "autograde", "01_graphical_models")
+    load_nbgrader_config(tmp_path, monkeypatch, "list")
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "01_graphical_models.json").write_text("{}")
+    load_nbgrader_config(tmp_path, monkeypatch, "autograde", "01_graphical_models")
+    assert os.environ["GENCOURSE_HIDDEN"] == str(tmp_path / "secret")
+
+
+def test_a_relative_file_of_hidden_cases_is_found_from_elsewhere(tmp_path, monkeypatch):
+    (tmp_path / "cases.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GENCOURSE_HIDDEN", "cases.json")
+    load_nbgrader_config(tmp_path / "course", monkeypatch, "autograde", "01_graphical_models")
+    assert os.environ["GENCOURSE_HIDDEN"] == str(tmp_path / "cases.json")
