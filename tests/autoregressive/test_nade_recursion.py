@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from gencourse.autoregressive import NADE, nade_recursion
-from gencourse.autoregressive.nade_recursion import CHUNK
 from tests.autoregressive import slow_loops
 from tests.autoregressive.slow_loops import randomised
 
@@ -18,12 +17,13 @@ def leaves(num_vars, num_hidden, batch, *, dtype=torch.float64, bits=False):
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "relu"])
-@pytest.mark.parametrize("num_vars, batch", [(1, 2), (5, 3), (4, 1), (CHUNK + 2, 2)])
-def test_gradcheck(activation, num_vars, batch):
+@pytest.mark.parametrize("num_vars, batch", [(1, 2), (5, 3), (4, 1), (30, 2)])
+@pytest.mark.parametrize("bits", [False, True])
+def test_gradcheck(activation, num_vars, batch, bits):
     def logits(*tensors):
         return nade_logits(*tensors, activation)
 
-    assert torch.autograd.gradcheck(logits, leaves(num_vars, 3, batch), atol=1e-7)
+    assert torch.autograd.gradcheck(logits, leaves(num_vars, 3, batch, bits=bits), atol=1e-7)
 
 
 def nade_logits(x, W, V, b, c, activation):
@@ -42,20 +42,37 @@ def plain_loop(x, W, V, b, c, activation):
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "relu"])
-@pytest.mark.parametrize("num_vars", [CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 5])
+@pytest.mark.parametrize("ones", [0.0, 0.1, 0.6, 1.0])
+@pytest.mark.parametrize("layers", [1, 40, 10_000])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_agrees_with_autograd_around_the_ends_of_chunks(activation, num_vars, dtype):
-    tensors = leaves(num_vars, 12, 6, dtype=dtype)
-    weight = torch.randn(6, num_vars, generator=torch.Generator().manual_seed(1), dtype=dtype)
-    found, expected = (
-        torch.autograd.grad((f(*tensors, activation) * weight).sum(), tensors)
-        for f in (nade_logits, plain_loop)
-    )
+@pytest.mark.parametrize("of_x", [False, True])
+def test_agrees_with_autograd(activation, ones, layers, dtype, of_x, monkeypatch):
+    """Rows with no, some and only ones; in one block, and in blocks of one and of some rows."""
+    monkeypatch.setattr(nade_recursion, "LAYERS", layers)
+    generator = torch.Generator().manual_seed(1)
+    _, *parameters = leaves(19, 12, 7, dtype=dtype)
+    x = (torch.rand(7, 19, generator=generator) < ones).to(dtype).requires_grad_(of_x)
+    weight = torch.randn(7, 19, generator=generator, dtype=dtype)
+    of = [x, *parameters] if of_x else parameters
+    found, expected = (f(x, *parameters, activation) for f in (nade_logits, plain_loop))
+    torch.testing.assert_close(found, expected)
+    gradients = (torch.autograd.grad((y * weight).sum(), of) for y in (found, expected))
     tolerance = 1e-3 if dtype == torch.float32 else 1e-10
-    for name, a, b in zip("xWVbc", found, expected, strict=True):
+    for name, a, b in zip("xWVbc"[-len(of) :], *gradients, strict=True):
         torch.testing.assert_close(
             a, b, rtol=tolerance, atol=tolerance, msg=lambda m, n=name: n + m
         )
+
+
+def test_rows_in_one_block_differ_in_their_number_of_ones():
+    _, *parameters = leaves(6, 4, 3)
+    x = torch.tensor([[0.0] * 6, [1.0] * 6, [0, 1, 0, 0, 1, 0]], dtype=torch.float64)
+    found, expected = (
+        torch.autograd.grad(f(x, *parameters, "sigmoid").square().sum(), parameters)
+        for f in (nade_logits, plain_loop)
+    )
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b)
 
 
 def test_relu_gates_are_those_of_the_forward_pass():
@@ -63,9 +80,9 @@ def test_relu_gates_are_those_of_the_forward_pass():
 
     Recomputed by subtraction, as a - x W, some of these zeros would be tiny positive numbers.
     """
-    num_vars, num_hidden = 2 * CHUNK, 8
+    num_vars, num_hidden = 56, 8
     generator = torch.Generator().manual_seed(0)
-    half = torch.randn(num_hidden, CHUNK, generator=generator)
+    half = torch.randn(num_hidden, num_vars // 2, generator=generator)
     W = torch.stack([half, -half], 2).flatten(1).requires_grad_()  # every second sum is near 0
     x = torch.ones(3, num_vars)
     V, b = torch.ones(num_vars, num_hidden), torch.zeros(num_vars)
