@@ -62,7 +62,8 @@ class Heard:
         self.reply: dict | None = None
         self.idle = False
         self.broken: Status | None = None
-        self.lost = False  # the connection was cut, no reply will come
+        self.cut = False  # a connection was cut, by a message too long
+        self.lost = False  # it was the one on which the reply would come
         self.end = end
         self.outputs: list[dict] = []
         self.bytes = self.messages = 0
@@ -70,7 +71,9 @@ class Heard:
     @property
     def flooded(self) -> bool:
         """Whether more has come than one cell may send."""
-        return self.bytes > self.limits.output_bytes or self.messages > self.limits.output_messages
+        limits = self.limits
+        too_much = self.bytes > limits.output_bytes or self.messages > limits.output_messages
+        return self.cut or too_much
 
     def take(self, message: dict | None, size: int) -> None:
         """Note one message, whose parts may be anything that JSON can hold."""

@@ -125,8 +125,9 @@ class Session:
             allow_stdin=False,
         )
         heard = Heard(request, self.limits, silent=asked is not None)
-        if not self._listen(heard, time.monotonic() + seconds):
-            heard.end = self._stop(heard, seconds)
+        done = self._listen(heard, time.monotonic() + seconds)
+        if not done or heard.flooded:
+            heard.end = self._stop(heard, seconds, done=done)
         return heard
 
     def _listen(self, heard: Heard, deadline: float) -> bool:
@@ -134,9 +135,10 @@ class Session:
         settled = 0.0  # the reply can overtake the last outputs
         while True:
             now = time.monotonic()
-            if heard.reply is not None:
+            # an interrupt between the end of a cell and its reply swallows the reply
+            if heard.reply is not None or (heard.broken and heard.idle):
                 settled = settled or now + SETTLE_SECONDS
-                if heard.idle or heard.silent or now > settled:
+                if heard.idle or now > settled:
                     return True
             elif now > deadline:
                 heard.broken = heard.broken or "timeout"
@@ -150,9 +152,10 @@ class Session:
                         heard.reply = heard.reply or {}
                 if wire.monitor in ready:
                     wire.reconnect()
-                    if heard.reply is None:
-                        heard.broken = "flood" if self._survives() else "died"
-                        heard.lost = wire is self._shell
+                    heard.cut = self._survives()
+                    heard.lost |= wire is self._shell and heard.reply is None
+                    if heard.lost or (heard.reply is None and not heard.broken):
+                        heard.broken = "flood" if heard.cut else "died"
                         return False
             if heard.flooded and heard.reply is None and not heard.broken:
                 heard.broken = "flood"
@@ -168,8 +171,13 @@ class Session:
             time.sleep(0.02)
         return self.alive
 
-    def _stop(self, heard: Heard, seconds: float) -> Outcome:
-        status = heard.broken
+    def _stop(self, heard: Heard, seconds: float, *, done: bool) -> Outcome:
+        """End a request that has broken a limit, if it has not ended; return how it ends.
+
+        Too much output is too much, whether or not the kernel was quick enough to end by itself:
+        what a submission is worth must not depend on a race.
+        """
+        status = heard.broken or "flood"
         words = {
             "timeout": f"stopped after {seconds:g} s",
             "flood": "stopped: too much output",
@@ -177,11 +185,28 @@ class Session:
         }[status]
         if status == "died" or heard.lost:
             self._kill()
-        else:
-            self._manager.interrupt_kernel()
-            if not self._listen(heard, time.monotonic() + GRACE_SECONDS):
-                self._kill()
+        elif not done and not self._interrupt(heard, time.monotonic() + GRACE_SECONDS):
+            self._kill()
         return Outcome(status, NAMES[status], words, heard.outputs)
+
+    def _interrupt(self, heard: Heard, deadline: float) -> bool:
+        """Interrupt a request; tell whether it has ended and no interrupt is on its way any more.
+
+        A cell that has printed too much may end by itself meanwhile. An interrupt that came after
+        that would hit the next request, and cost an answer that has done nothing wrong.
+        """
+        control = self._client.control_channel
+        request = self._client.session.msg("interrupt_request")
+        control.send(request)
+        done = self._listen(heard, deadline)
+        while done and (left := deadline - time.monotonic()) > 0:
+            if not control.socket.poll(1000 * left):
+                break
+            message, _ = self._receive(control.socket)
+            parent = (message or {}).get("parent_header")
+            if isinstance(parent, dict) and parent.get("msg_id") == request["msg_id"]:
+                return True  # what it has answered, it has done
+        return False
 
     def _kill(self) -> None:
         self._manager.shutdown_kernel(now=True)

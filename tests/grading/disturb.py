@@ -59,10 +59,10 @@ def start(course, submissions, *options):
     )
 
 
-def finish(course, submissions, *options):
+def finish(course, submissions, *options, seconds=900):
     """Run to the end and return what was printed."""
     process = start(course, submissions, *options)
-    out, err = process.communicate(timeout=900)
+    out, err = process.communicate(timeout=seconds)
     assert process.returncode == 0, err
     return out
 

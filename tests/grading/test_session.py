@@ -90,6 +90,45 @@ def test_an_output_that_is_too_long_is_cut_and_the_next_ones_are_heard(session):
     assert session.run("for i in range(10**6): print(i)").status == "flood"
 
 
+@pytest.mark.parametrize("size", [300_000, 3_000_000])
+def test_too_much_output_is_too_much_however_fast_it_comes(session, size):
+    """The reply may overtake the output; what a cell is worth depends on neither's speed."""
+    for _ in range(5):
+        assert session.run(f"print('x' * {size})").status == "flood"
+        assert session.alive
+    assert session.run(f"def loud():\n  print('x' * {size})\n  return 'y'").status == "ok"
+    for _ in range(3):
+        assert session.ask("loud()").status == "flood"
+    assert session.ask("'x'").value == "x"
+
+
+def test_an_interrupt_that_comes_late_does_not_hit_the_next_request(session):
+    late = """
+import time
+handlers = get_ipython().kernel.control_handlers
+async def interrupt(*args, do=handlers["interrupt_request"]):
+    time.sleep(0.7)
+    await do(*args)
+handlers["interrupt_request"] = interrupt
+print("x" * 300_000, flush=True)
+time.sleep(0.4)
+"""
+    assert session.run(late).status == "flood"
+    assert session.alive
+    assert session.run("import time\ntime.sleep(1.5)").status == "ok"
+    session.restart()
+
+
+def test_a_kernel_that_does_not_answer_an_interrupt_is_killed(session):
+    deaf = """
+async def interrupt(*args): pass
+get_ipython().kernel.control_handlers["interrupt_request"] = interrupt
+while True: print("x" * 1000, flush=True)
+"""
+    assert session.run(deaf).status == "flood"
+    assert not session.alive
+
+
 def test_a_kernel_that_ends_is_noticed_at_once(session):
     for end in ("import os; os._exit(0)", "import ctypes; ctypes.string_at(0)"):
         if not session.alive:
