@@ -90,6 +90,39 @@ def bits_per_dim(nats: float, event_shape: tuple[int, ...]) -> float:
     return nats / (math.log(2) * dimensions)
 
 
+def rank_p_values(log_p: Tensor, training_log_p: Tensor) -> Tensor:
+    """Return how far down each row ranks among the training rows, a p-value, (M,) -> (M,).
+
+    p = (1 + #{training rows with log p <= that of the row}) / (N + 1), Song et al., "PixelDefend"
+    (ICLR 2018). If a row and the training rows come from one distribution, and the
+    model was not fitted to some of them only, then P(p <= α) <= α for every α, whatever the model;
+    a small p says that next to no training row is as improbable. It only sees what is *less*
+    probable: a constant image often has a higher density than every image of the training set,
+    and gets a p-value near 1.
+
+    Args:
+        log_p: log p(x) of the rows in question, (M,).
+        training_log_p: log p(x) of N training rows (held-out ones, if the model knows the others
+            by heart), under the same model and in the same unit.
+
+    Returns:
+        float64 in [1 / (N + 1), 1].
+
+    Raises:
+        ValueError: tensors of another shape, no training row, or a NaN.
+    """
+    for name, values in (("log_p", log_p), ("training_log_p", training_log_p)):
+        if values.ndim != 1:
+            raise ValueError(f"{name} has shape {tuple(values.shape)}, expected one number a row")
+        if values.isnan().any():
+            raise ValueError(f"{name} of row {int(values.isnan().nonzero()[0])} is nan")
+    if not len(training_log_p):
+        raise ValueError("training_log_p has no rows, expected at least 1")
+    ordered = training_log_p.double().sort().values
+    at_most = torch.searchsorted(ordered, log_p.double().contiguous(), right=True)
+    return (1 + at_most).double() / (len(ordered) + 1)
+
+
 def _device(model: Density) -> torch.device | None:
     """Return where the model's tensors are; None, the data may stay, when it is no module."""
     tensors = [*model.parameters(), *model.buffers()] if isinstance(model, nn.Module) else []

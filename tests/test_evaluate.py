@@ -4,10 +4,11 @@ import math
 
 import pytest
 import torch
+from scipy import stats
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from gencourse.evaluate import bits_per_dim, negative_log_likelihood
+from gencourse.evaluate import bits_per_dim, negative_log_likelihood, rank_p_values
 from gencourse.graphical.gaussian_mixture import GaussianMixture
 from gencourse.losses import nll_loss
 
@@ -87,3 +88,46 @@ def test_bits_per_dim():
     assert bits_per_dim(3072 * math.log(256), (3, 32, 32)) == pytest.approx(8)
     with pytest.raises(ValueError, match=r"event_shape is \(0, 3\)"):
         bits_per_dim(1.0, (0, 3))
+
+
+class TestRankPValues:
+    def test_counted_by_hand(self):
+        training = torch.tensor([-3.0, -1.0, -1.0, -7.0])
+        rows = torch.tensor([-9.0, -7.0, -5.0, -1.0, 0.0, -torch.inf])
+        found = rank_p_values(rows, training)
+        assert found.tolist() == [1 / 5, 2 / 5, 2 / 5, 1, 1, 1 / 5]
+        assert found.dtype == torch.float64
+        assert rank_p_values(rows[:0], training).shape == (0,)
+        assert rank_p_values(torch.tensor([0.0]), torch.tensor([1.0])).tolist() == [0.5]
+
+    def test_uniform_where_nothing_is_unusual(self):
+        """Rows of the training distribution, whatever density ranks them."""
+        generator = torch.Generator().manual_seed(0)
+        wrong = GaussianMixture.from_parameters([1.0], [[1.0]], [[3.0]])
+        p = []
+        for _ in range(3000):  # a training set of its own for each, so that they are independent
+            x = torch.randn(20, 1, generator=generator)
+            with torch.no_grad():
+                log_p = wrong.log_prob(x)
+            p += rank_p_values(log_p[:1], log_p[1:]).tolist()
+        count = torch.bincount((torch.tensor(p) * 20).round().long() - 1, minlength=20)
+        assert len(count) == 20 and stats.chisquare(count).pvalue > 1e-3
+
+    def test_small_where_rows_are_less_probable_and_near_1_where_more(self):
+        generator = torch.Generator().manual_seed(0)
+        model = GaussianMixture.from_parameters([1.0], [[0.0]], [[1.0]])
+        training = model.log_prob(torch.randn(999, 1, generator=generator))
+        far, centre = torch.tensor([[5.0]]), torch.tensor([[0.0]])
+        assert rank_p_values(model.log_prob(far), training).item() == 1 / 1000
+        assert rank_p_values(model.log_prob(centre), training).item() > 0.99, "the known failure"
+
+    def test_bad_input(self):
+        good = torch.zeros(3)
+        with pytest.raises(ValueError, match=r"training_log_p has no rows"):
+            rank_p_values(good, good[:0])
+        with pytest.raises(ValueError, match=r"log_p has shape \(3, 1\), expected one number"):
+            rank_p_values(good[:, None], good)
+        with pytest.raises(ValueError, match=r"training_log_p has shape \(\)"):
+            rank_p_values(good, good[0])
+        with pytest.raises(ValueError, match="log_p of row 1 is nan"):
+            rank_p_values(torch.tensor([0, torch.nan]), good)

@@ -1,10 +1,19 @@
 """Networks against the same computation by hand."""
 
+import itertools
+
 import pytest
 import torch
 import torch.nn.functional as F
 
-from gencourse.nets import MLP, MaskedConv2d, MaskedLinear
+from gencourse.nets import (
+    MLP,
+    KeyValueCache,
+    MaskedConv2d,
+    MaskedLinear,
+    SelfAttention,
+    TransformerBlock,
+)
 
 
 def test_mlp_is_affine_tanh_affine():
@@ -88,3 +97,100 @@ def test_masked_conv_refuses_what_is_no_mask():
         MaskedConv2d(torch.full((1, 1, 3, 3), 2.0))
     with pytest.raises(ValueError, match="kernel of 3x2, expected odd"):
         MaskedConv2d(torch.ones(1, 1, 3, 2))
+
+
+def attention_by_hand(layer, x, *, causal):
+    """One head and one place after the other."""
+    size = x.shape[-1] // layer.num_heads
+    q, k, v = layer.queries_keys_values(x).detach().chunk(3, -1)
+    out = torch.zeros_like(x)
+    for row, head, i in itertools.product(*map(range, (len(x), layer.num_heads, x.shape[1]))):
+        part = slice(head * size, (head + 1) * size)
+        seen = range(i + 1 if causal else x.shape[1])
+        scores = torch.stack([q[row, i, part] @ k[row, j, part] / size**0.5 for j in seen])
+        weights = scores.softmax(0)
+        out[row, i, part] = sum(w * v[row, j, part] for w, j in zip(weights, seen, strict=True))
+    return layer.out(out)
+
+
+def random(*shape):
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("num_heads", [1, 2, 6])
+def test_attention_is_the_formula(num_heads, causal):
+    layer, x = SelfAttention(6, num_heads).double(), random(2, 5, 6)
+    torch.testing.assert_close(layer(x, causal=causal), attention_by_hand(layer, x, causal=causal))
+
+
+def test_attention_is_pytorchs():
+    layer, x = SelfAttention(8, 4).double(), random(3, 7, 8)
+    other = torch.nn.MultiheadAttention(8, 4, batch_first=True).double()
+    other.load_state_dict(
+        {
+            "in_proj_weight": layer.queries_keys_values.weight,
+            "in_proj_bias": layer.queries_keys_values.bias,
+            "out_proj.weight": layer.out.weight,
+            "out_proj.bias": layer.out.bias,
+        }
+    )
+    torch.testing.assert_close(layer(x), other(x, x, x)[0])
+    hidden = torch.ones(7, 7, dtype=torch.bool).triu(1)
+    torch.testing.assert_close(layer(x, causal=True), other(x, x, x, attn_mask=hidden)[0])
+
+
+def test_a_block_is_pytorchs():
+    block, x = TransformerBlock(8, 2).double(), random(3, 5, 8)
+    other = torch.nn.TransformerEncoderLayer(
+        8, 2, 32, dropout=0, activation="gelu", norm_first=True, batch_first=True
+    ).double()
+    with torch.no_grad():  # norms that are not the identity
+        for parameter in block.parameters():
+            parameter.add_(0.1 * random(*parameter.shape))
+    names = {"self_attn.in_proj_": "attention.queries_keys_values.", "norm1.": "attention_norm."}
+    names |= {"self_attn.out_proj.": "attention.out.", "norm2.": "mlp_norm."}
+    names |= {"linear1.": "mlp.layers.0.", "linear2.": "mlp.layers.2."}
+    state = block.state_dict()
+    other.load_state_dict(
+        {theirs + p: state[ours + p] for theirs, ours in names.items() for p in ("weight", "bias")}
+    )
+    torch.testing.assert_close(block(x), other(x))
+
+
+def test_without_a_mask_places_have_no_order():
+    block, x = TransformerBlock(6, 3).double(), random(2, 5, 6)
+    order = torch.tensor([3, 0, 4, 1, 2])
+    torch.testing.assert_close(block(x)[:, order], block(x[:, order]))
+    assert not torch.allclose(block(x, causal=True)[:, order], block(x[:, order], causal=True))
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_what_a_place_sees(causal):
+    block, x = TransformerBlock(4, 2).double(), random(1, 6, 4)
+    jacobian = torch.autograd.functional.jacobian(lambda x: block(x, causal=causal), x)
+    sees = (jacobian[0, :, :, 0] != 0).any(-1).any(1)  # (6, 6)
+    assert torch.equal(sees, torch.ones(6, 6).tril().bool() if causal else torch.ones(6, 6).bool())
+
+
+@torch.no_grad()
+def test_steps_with_a_cache_are_one_causal_pass():
+    block, x = TransformerBlock(6, 2).double(), random(3, 5, 6)
+    cache = KeyValueCache(5)
+    steps = torch.stack([block.step(place, cache) for place in x.unbind(1)], 1)
+    torch.testing.assert_close(steps, block(x, causal=True))
+    with pytest.raises(ValueError, match="the cache holds 5 places already"):
+        block.step(x[:, 0], cache)
+
+
+@pytest.mark.parametrize("make", [SelfAttention, TransformerBlock])
+@pytest.mark.parametrize("width, num_heads", [(6, 4), (0, 1), (6, 0), (-6, 2)])
+def test_attention_refuses(make, width, num_heads):
+    with pytest.raises(ValueError, match=f"width is {width} and num_heads is {num_heads}"):
+        make(width, num_heads)
+
+
+def test_a_block_refuses_no_hidden_units():
+    with pytest.raises(ValueError, match=r"widths are \[6, 0, 6\]"):
+        TransformerBlock(6, 2, mlp_ratio=0)
