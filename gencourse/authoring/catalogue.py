@@ -21,6 +21,7 @@ from gencourse.authoring.build import student_release
 from gencourse.authoring.cases import hidden_cases, make_cases
 from gencourse.authoring.contract import Exercise, grade_id, load_exercises
 from gencourse.authoring.percent import instructor_notebook
+from gencourse.authoring.variants import variant_source
 from gencourse.course import Course, CourseError
 from gencourse.exercises import adapter, judge
 
@@ -97,7 +98,7 @@ def source_of(obj: Callable) -> str:
     """Return the source of a top-level function or class with all of its file that it needs.
 
     That is every top-level function, class, constant and import that it reaches, in the order of
-    the file.
+    the file, and at the end the object itself where `variant` made it.
 
     Raises:
         CourseError: `obj` is not defined at the top level of a file.
@@ -110,20 +111,26 @@ def source_of(obj: Callable) -> str:
         raise CourseError(f"{obj!r} comes from no file")
     text = Path(path).read_text(encoding="utf-8")
     defined = _definitions(text)
-    if obj.__name__ not in defined:
+    edited = variant_source(obj)
+    if edited is None and obj.__name__ not in defined:
         raise CourseError(f"{obj.__name__} is not defined at the top level of {path}")
     needed: set[ast.stmt] = set()
-    waiting = [obj.__name__]
+    waiting = [obj.__name__] if edited is None else _names(ast.parse(edited))
     while waiting:
         for node in defined.get(waiting.pop(), ()):
             if node not in needed:
                 needed.add(node)
-                waiting += [n.id for n in ast.walk(node) if isinstance(n, ast.Name)]
+                waiting += _names(node)
     lines = text.splitlines()
-    return "\n\n".join(
+    parts = [
         "\n".join(lines[_first_line(node) - 1 : node.end_lineno])
         for node in sorted(needed, key=_first_line)
-    )
+    ]
+    return "\n\n".join(parts if edited is None else [*parts, edited])
+
+
+def _names(tree: ast.AST) -> list[str]:
+    return [n.id for n in ast.walk(tree) if isinstance(n, ast.Name)]
 
 
 def _first_line(node: ast.stmt) -> int:

@@ -35,6 +35,29 @@ def binary_logistic(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> di
     return metrics
 
 
+def nade(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, float]:
+    """Return how well NADE with sigmoid hidden units does on data that it was not trained on.
+
+    Args:
+        weights: `W` (H, D), `V` (D, H), `b` (D,) and `c` (H,).
+        inputs: `num_hidden` H and `valid` (B, D) of 0 and 1.
+
+    Returns:
+        `nll`, the mean of -log p(x) over `valid` in nats.
+    """
+    x, size = np.asarray(inputs["valid"], float), int(inputs["num_hidden"])
+    rows, d = x.shape
+    W = _array(weights, "W", size * d).reshape(size, d)
+    V = _array(weights, "V", d * size).reshape(d, size)
+    b, c = _array(weights, "b", d), _array(weights, "c", size)
+    nll, a = np.zeros(rows), np.tile(c, (rows, 1))
+    for i in range(d):
+        h = 0.5 * (1 + np.tanh(a / 2))  # the sigmoid, without overflow
+        nll += np.logaddexp(0.0, (1 - 2 * x[:, i]) * (h @ V[i] + b[i]))
+        a += np.outer(x[:, i], W[:, i])
+    return {"nll": float(nll.mean())}
+
+
 def _array(weights: Mapping[str, Any], name: str, size: int) -> np.ndarray:
     if name not in weights:
         raise ValueError(
@@ -48,4 +71,4 @@ def _array(weights: Mapping[str, Any], name: str, size: int) -> np.ndarray:
     return array
 
 
-EVALUATORS: dict[str, Evaluator] = {"binary_logistic": binary_logistic}
+EVALUATORS: dict[str, Evaluator] = {"binary_logistic": binary_logistic, "nade": nade}
