@@ -121,3 +121,76 @@ def sample_categorical(logits: Tensor, *, generator: torch.Generator | None = No
     """
     noise = torch.empty_like(logits).exponential_(generator=generator)
     return (logits - noise.log()).argmax(-1)
+
+
+def kl_gaussian(
+    mean: Tensor,
+    sd: Tensor,
+    other_mean: Tensor | float = 0.0,
+    other_sd: Tensor | float = 1.0,
+    *,
+    event_dims: int | None = None,
+) -> Tensor:
+    """Return KL(N(mean, sd) ‖ N(other_mean, other_sd)) of independent normals in nats, -> (B,).
+
+    One variable gives log(s₂/s₁) + (s₁² + (m₁ - m₂)²) / 2s₂² - 1/2. The order matters: the
+    expectation is taken under the first of the two.
+
+    Args:
+        mean: of the first normal, (B, ...).
+        sd: standard deviation of the first (never the variance), positive.
+        other_mean: of the second normal.
+        other_sd: standard deviation of the second, positive.
+        event_dims: how many last axes to sum; all but the first when None, none of them when 0.
+
+    Raises:
+        ValueError: shapes that do not match: only missing leading axes or axes of size 1 before
+            the first larger one are filled in.
+    """
+    _check_shapes({"mean": mean, "sd": sd, "other_mean": other_mean, "other_sd": other_sd})
+    log_sd, log_other_sd = (
+        s.log() if isinstance(s, Tensor) else math.log(s) for s in (sd, other_sd)
+    )
+    squares = (sd**2 + (mean - other_mean) ** 2) / (2 * other_sd**2)
+    return _sum_event(log_other_sd - log_sd + squares - 0.5, event_dims)
+
+
+def kl_discrete(logits: Tensor, other_logits: Tensor, *, event_dims: int | None = None) -> Tensor:
+    """Return KL(q ‖ p) of independent categorical variables in nats, (B, ..., K) -> (B,).
+
+    Infinite where p excludes a category that q does not; a category that q excludes counts 0.
+
+    Args:
+        logits: of q, (B, ..., K), unnormalised log-probabilities; for probabilities `q.log()`.
+        other_logits: of p, likewise.
+        event_dims: how many last axes before K to sum; all but the first when None.
+
+    Raises:
+        ValueError: shapes that do not match; see `kl_gaussian`.
+    """
+    _check_shapes({"logits": logits, "other_logits": other_logits})
+    if logits.shape[-1:] != other_logits.shape[-1:]:
+        raise ValueError(
+            f"logits has {tuple(logits.shape)[-1:]} categories and other_logits "
+            f"{tuple(other_logits.shape)[-1:]}, expected as many"
+        )
+    log_q, log_p = logits.log_softmax(-1), other_logits.log_softmax(-1)
+    possible = log_q > -math.inf
+    # the difference is masked before it is multiplied: 0 * inf is NaN, also in the gradient
+    ratio = torch.where(possible, log_q, 0.0) - torch.where(possible, log_p, 0.0)
+    return _sum_event((log_q.exp() * ratio).sum(-1), event_dims)
+
+
+def _check_shapes(tensors: dict[str, Tensor | float]) -> None:
+    """Refuse shapes that would broadcast to something nobody meant, such as (B,) and (B, 1)."""
+    shapes = {name: tuple(t.shape) for name, t in tensors.items() if isinstance(t, Tensor)}
+    longest = max(shapes.values(), key=lambda shape: (len(shape), math.prod(shape)))
+    for name, shape in shapes.items():
+        core = shape
+        while core and core[0] == 1:
+            core = core[1:]
+        if core and longest[len(longest) - len(core) :] != core:
+            listed = ", ".join(f"{key} {value}" for key, value in shapes.items())
+            raise ValueError(
+                f"{name} has shape {shape}, expected that of the others or its last axes: {listed}"
+            )

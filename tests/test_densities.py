@@ -4,9 +4,18 @@ import math
 
 import pytest
 import torch
-from torch.distributions import Bernoulli, Categorical, MultivariateNormal, Normal, Uniform
+from torch.distributions import (
+    Bernoulli,
+    Categorical,
+    MultivariateNormal,
+    Normal,
+    Uniform,
+    kl_divergence,
+)
 
 from gencourse.densities import (
+    kl_discrete,
+    kl_gaussian,
     log_bernoulli,
     log_categorical,
     log_mixture,
@@ -143,3 +152,80 @@ def test_samplers_draw_with_the_right_frequencies_and_repeat_with_a_seed():
     p = logits.sigmoid()
     assert set(bits.unique().tolist()) == {0.0, 1.0}
     assert ((bits.mean(0) - p).abs() < 5 * (p * (1 - p) / n).sqrt()).all()
+
+
+class TestKL:
+    def test_of_normals_agrees_with_torch(self, rows):
+        mean, sd = draw(rows, 3), draw(rows, 3, seed=1).exp()
+        other_mean, other_sd = draw(3, seed=2), draw(rows, 3, seed=3).exp()
+        each = kl_divergence(Normal(mean, sd), Normal(other_mean, other_sd))
+        found = kl_gaussian(mean, sd, other_mean, other_sd)
+        torch.testing.assert_close(found, each.sum(1))
+        kept = kl_gaussian(mean, sd, other_mean, other_sd, event_dims=0)
+        torch.testing.assert_close(kept, each)
+        standard = kl_divergence(Normal(mean, sd), Normal(0.0, 1.0)).sum(1)
+        torch.testing.assert_close(kl_gaussian(mean, sd), standard)
+
+    def test_of_normals_agrees_with_quadrature(self):
+        one = torch.ones(1, 1, dtype=torch.float64)
+        z = torch.linspace(-30, 30, 200_001, dtype=torch.float64)[:, None]
+        log_q, log_p = log_normal(z, 1.0, 2.0), log_normal(z, 0.5, 0.8)
+        expected = (log_q.exp() * (log_q - log_p)).sum() * 60 / 200_000
+        found = kl_gaussian(one, 2 * one, 0.5, 0.8)
+        assert found.item() == pytest.approx(expected.item(), rel=1e-9)
+
+    def test_of_normals_has_the_numbers_of_the_course(self):
+        one = torch.ones(1, 1, dtype=torch.float64)
+        assert kl_gaussian(one, 2 * one).item() == pytest.approx(1.3069, abs=5e-5)
+        reverse = kl_gaussian(0 * one, one, one, 2 * one)
+        assert reverse.item() == pytest.approx(0.4431, abs=5e-5)
+        assert kl_gaussian(one, 2 * one, one, 2 * one).item() == 0
+
+    def test_of_categories_agrees_with_torch(self, rows):
+        q, p = draw(rows, 2, 4), draw(rows, 2, 4, seed=1)
+        each = kl_divergence(Categorical(logits=q), Categorical(logits=p))
+        torch.testing.assert_close(kl_discrete(q, p), each.sum(1))
+        torch.testing.assert_close(kl_discrete(q, p, event_dims=0), each)
+        torch.testing.assert_close(kl_discrete(q, p[0, 0]), kl_discrete(q, p[:1, :1]))
+
+    def test_of_categories_has_the_numbers_of_the_course(self):
+        q, p = torch.tensor([[0.9, 0.1], [0.1, 0.9]], dtype=torch.float64)
+        assert (q * (q / p).log()).tolist() == pytest.approx([1.9775, -0.2197], abs=5e-5)
+        found = kl_discrete(q.log()[None], p.log()[None])
+        assert found.item() == pytest.approx(1.9775 - 0.2197, abs=1e-4)
+
+    def test_a_category_that_q_excludes_counts_0_and_has_a_gradient(self):
+        q = torch.tensor([[0.5, 0.5, 0.0]]).log().requires_grad_()
+        for p in ([0.2, 0.3, 0.5], [0.2, 0.8, 0.0]):
+            found = kl_discrete(q, torch.tensor([p]).log())
+            expected = 0.5 * math.log(0.5 / p[0]) + 0.5 * math.log(0.5 / p[1])
+            assert found.item() == pytest.approx(expected, rel=1e-5)
+            assert torch.autograd.grad(found, q)[0].isfinite().all()
+        assert kl_discrete(q, torch.tensor([[1.0, 0.0, 0.0]]).log()).item() == math.inf
+
+    @pytest.mark.parametrize(
+        "shapes",
+        [
+            {"mean": (3,), "sd": (3, 1)},
+            {"mean": (3, 2), "sd": (3,)},
+            {"mean": (3, 2), "sd": (3, 2), "other_mean": (3, 1)},
+            {"mean": (3, 2), "sd": (3, 2), "other_sd": (4, 2)},
+        ],
+    )
+    def test_mismatched_shapes(self, shapes):
+        tensors = {name: torch.ones(shape) for name, shape in shapes.items()}
+        with pytest.raises(ValueError, match=r"has shape .*expected that of the others"):
+            kl_gaussian(**tensors)
+
+    def test_mismatched_categories(self):
+        with pytest.raises(ValueError, match="has shape"):
+            kl_discrete(torch.zeros(3, 4), torch.zeros(3, 5))
+        with pytest.raises(ValueError, match="categories"):
+            kl_discrete(torch.zeros(3, 4), torch.zeros(1, 1))
+        with pytest.raises(ValueError, match="has shape"):
+            kl_discrete(torch.zeros(3, 2, 4), torch.zeros(2, 2, 4))
+
+    def test_under_vmap(self):
+        mean, sd = draw(6, 3), draw(6, 3, seed=1).exp()
+        each = torch.func.vmap(lambda m, s: kl_gaussian(m[None], s[None])[0])(mean, sd)
+        torch.testing.assert_close(each, kl_gaussian(mean, sd))
