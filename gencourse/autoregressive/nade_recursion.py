@@ -26,7 +26,7 @@ def _relu(a: Tensor, *, out: Tensor) -> Tensor:
 
 
 ACTIVATIONS = {"sigmoid": torch.sigmoid, "relu": _relu}
-LAYERS = 4000  # hidden layers that are held at once, all rows of a block together
+LAYERS = 5000  # hidden layers that are held at once, all rows of a block together
 
 
 def nade_logits(x: Tensor, W: Tensor, V: Tensor, b: Tensor, c: Tensor, activation: str) -> Tensor:
@@ -145,7 +145,7 @@ class Runs:
         first = torch.searchsorted(layer, torch.arange(self.num_layers * num_rows).to(layer))
         sums = F.embedding_bag(
             by_layer // num_rows,
-            V,
+            V.detach(),  # a parameter takes the slower way that can be differentiated
             first,
             per_sample_weights=weight.flatten()[by_layer],
             mode="sum",
@@ -178,10 +178,12 @@ def _dots(rows: Tensor, index: Tensor, others: Tensor) -> Tensor:
     It is the derivative of Σ_b weight_kb rows[index_kb], projected on others, by the weights: so
     the D x B pairs of rows are never stored.
     """
-    with torch.enable_grad():
-        weight = rows.new_zeros(index.shape).requires_grad_()
-        sums = F.embedding_bag(index, rows.detach(), per_sample_weights=weight, mode="sum")
-    return torch.autograd.grad(sums, weight, others)[0]
+    bags, size = index.shape
+    bag = torch.arange(bags, device=index.device)
+    dots = torch.ops.aten._embedding_bag_per_sample_weights_backward(
+        others, rows, index.flatten(), bag * size, bag.repeat_interleave(size), mode=0
+    )
+    return dots.view_as(index)
 
 
 def _times_derivative(grad: Tensor, h: Tensor, activation: str) -> None:
