@@ -6,6 +6,7 @@ traceback too.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -313,6 +314,86 @@ def demo(
 
     if not run_demo(Course.find(), to):
         raise CourseError("a submission did not get the score that it deserves")
+
+
+@app.command()
+def train(
+    model: Annotated[
+        str | None, typer.Argument(help="A model, such as nade; --list shows them all.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="A data set, such as digits.")] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder of the run; `runs/` and its name by default."),
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="The row of a paper.")] = None,
+    binarise: Annotated[
+        str | None, typer.Option(help="How grey images become binary: static, dynamic, threshold.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Most passes over the data.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Batches, instead of --epochs.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Most minutes of training.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Rows in a batch.")] = None,
+    lr: Annotated[
+        str | None,
+        typer.Option(help="Adam's step size; several, as in 1e-3,1e-4, are stages in turn."),
+    ] = None,
+    clip: Annotated[float | None, typer.Option(help="Largest norm of the gradient.")] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Epochs without a lower validation loss before it stops.")
+    ] = None,
+    folds: Annotated[int | None, typer.Option(help="Folds of a cross-validation.")] = None,
+    hidden: Annotated[
+        str | None, typer.Option(help="Hidden units; several widths as in 500,500.")
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=VALUE, an argument of the model's class; may be repeated."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda or mps; the best there is by default.")
+    ] = None,
+    show: Annotated[
+        bool, typer.Option("--list", help="Show models, data sets and presets.")
+    ] = False,
+) -> None:
+    """Train a model, measure it once on test data, and write the result and pictures to a folder.
+
+    The same command goes on after Ctrl-C or a kill, and ends with the same numbers.
+    """
+    from gencourse.runs import report, settings_of, train_model
+    from gencourse.runs.settings import numbers_from, options_from
+
+    if show:
+        for shown in report.tables_of_choices():
+            out.print(shown)
+        return
+    settings = settings_of(
+        model,
+        data,
+        preset=preset,
+        hidden=numbers_from("hidden", hidden, int),
+        options=options_from(option or []),
+        binarise=binarise,
+        epochs=epochs,
+        steps=steps,
+        minutes=minutes,
+        batch_size=batch_size,
+        lr=numbers_from("lr", lr, float) or None,
+        clip=clip,
+        patience=patience,
+        folds=folds,
+        seed=seed,
+    )
+    folder = to or Path("runs") / (settings.preset or f"{settings.model}-{settings.data}")
+    progress = sys.stderr.isatty()
+    if not progress:  # then one line an epoch
+        logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
+        logging.getLogger("gencourse.runs").setLevel(logging.INFO)
+    result = train_model(settings, folder, device=device, progress=progress)
+    out.print(report.table_of(result))
+    out.print(f"in {folder}: result.json, samples.png, curve.png", soft_wrap=True, highlight=False)
 
 
 @app.command()

@@ -17,7 +17,7 @@ LIVE = "application/vnd.jupyter.widget-view+json"
 
 @pytest.fixture(autouse=True)
 def coarse_pictures(monkeypatch):
-    monkeypatch.setattr(plots, "DOTS_PER_INCH", 40)  # a quarter of the time
+    monkeypatch.setattr(plots.pictures, "DOTS_PER_INCH", 40)  # a quarter of the time
 
 
 def other_values(control):

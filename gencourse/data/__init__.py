@@ -3,7 +3,8 @@
 Images are (N, C, H, W) float32 in [0, 1]; making them binary is always an explicit argument that
 names its protocol. Bundled or rendered: `digits`, `tabular`, `photographs`, `shapes` return
 everything, and `split` divides it. In a folder (`GENCOURSE_DATA`) or downloaded: `mnist`,
-`fashion_mnist`, `cifar10` return one part, "train", "val" or "test".
+`fashion_mnist`, `cifar10` return one part, "train", "val" or "test". In a folder only: the table
+`wine_quality`.
 
 Sequences: `tones` are rendered clips of sound, (N, T) float32 in [-1, 1]; `sentences` and
 `translations` are tokens, (N, T) int64, from languages in which the probability of every sentence

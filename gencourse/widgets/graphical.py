@@ -1,15 +1,8 @@
-"""Pictures with sliders: move something, and see what follows.
-
-Every explorer is a function `draw(**values) -> Picture` with one control for each of its
-arguments. The picture for the controls' first values is part of the cell's output, so that a page
-without a live kernel shows it too. An error in `draw` is shown in place of the picture and raised
-again; nothing is swallowed.
-"""
+"""Explorers of unit 01: evidence, duplicated words, mixtures, messages, the logistic plane."""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ipywidgets
@@ -19,72 +12,7 @@ from numpy.typing import ArrayLike
 
 from gencourse import plots
 from gencourse.plots import Picture
-
-
-class Explorer:
-    """A picture and its controls; the last line of a cell shows both.
-
-    Args:
-        draw: called with the controls' values by name, returns the picture.
-        controls: argument name -> a widget with a `value`.
-
-    Attributes:
-        controls: the widgets; setting the `value` of one redraws the picture.
-        picture: the picture that is shown.
-    """
-
-    def __init__(
-        self, draw: Callable[..., Picture], controls: Mapping[str, ipywidgets.ValueWidget]
-    ) -> None:
-        self.draw = draw
-        self.controls = dict(controls)
-        self.picture: Picture = draw(**self.values)
-        self._view = ipywidgets.HTML(self.picture.html)
-        wrap = ipywidgets.Layout(flex_flow="row wrap")
-        panel = ipywidgets.Box(list(self.controls.values()), layout=wrap)
-        self.widget = ipywidgets.VBox([panel, self._view])
-        for control in self.controls.values():
-            control.observe(self._redraw, names="value")
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """The controls' present values, by argument name."""
-        return {name: control.value for name, control in self.controls.items()}
-
-    @property
-    def shown(self) -> str:
-        """The HTML that stands below the controls: the picture, or what went wrong."""
-        return self._view.value
-
-    def _redraw(self, change: Any = None) -> None:
-        try:
-            self.picture = self.draw(**self.values)
-        except Exception as error:
-            words = html.escape(f"{type(error).__name__}: {error}")
-            self._view.value = f'<p role="alert" style="color:#B00000">{words}</p>'
-            raise
-        self._view.value = self.picture.html
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
-        # a front end that knows widgets takes the live view, any other the picture
-        data, metadata = self.picture._repr_mimebundle_()
-        live = self.widget._repr_mimebundle_()
-        live = live[0] if isinstance(live, tuple) else live
-        return {**data, **{k: v for k, v in live.items() if k != "text/plain"}}, metadata
-
-
-def _slider(
-    name: str, value: float, low: float, high: float, step: float = 0.05
-) -> ipywidgets.FloatSlider:
-    return ipywidgets.FloatSlider(
-        value=value, min=low, max=high, step=step, description=name, continuous_update=False
-    )
-
-
-def _steps(name: str, value: int, low: int, high: int) -> ipywidgets.IntSlider:
-    return ipywidgets.IntSlider(
-        value=value, min=low, max=high, description=name, continuous_update=False
-    )
+from gencourse.widgets.explorer import Explorer, real_slider, step_slider
 
 
 def evidence_explorer(
@@ -177,10 +105,10 @@ def duplicated_evidence_explorer() -> Explorer:
     return Explorer(
         draw,
         {
-            "copies": _steps("copies", 2, 1, 10),
-            "in_spam": _slider("p(word|spam)", 0.8, 0.05, 0.95),
-            "in_ham": _slider("p(word|ham)", 0.2, 0.05, 0.95),
-            "prior": _slider("P(spam)", 0.5, 0.05, 0.95),
+            "copies": step_slider("copies", 2, 1, 10),
+            "in_spam": real_slider("p(word|spam)", 0.8, 0.05, 0.95),
+            "in_ham": real_slider("p(word|ham)", 0.2, 0.05, 0.95),
+            "prior": real_slider("P(spam)", 0.5, 0.05, 0.95),
         },
     )
 
@@ -222,11 +150,11 @@ def mixture_explorer(data: ArrayLike | None = None) -> Explorer:
     return Explorer(
         draw,
         {
-            "weight": _slider("p(z=1)", 0.5, 0.05, 0.95),
-            "mean_0": _slider("mean 0", middle - half, middle - span, middle + span),
-            "mean_1": _slider("mean 1", middle + half, middle - span, middle + span),
-            "sd_0": _slider("sd 0", 0.6, 0.1, 3.0),
-            "sd_1": _slider("sd 1", 0.6, 0.1, 3.0),
+            "weight": real_slider("p(z=1)", 0.5, 0.05, 0.95),
+            "mean_0": real_slider("mean 0", middle - half, middle - span, middle + span),
+            "mean_1": real_slider("mean 1", middle + half, middle - span, middle + span),
+            "sd_0": real_slider("sd 0", 0.6, 0.1, 3.0),
+            "sd_1": real_slider("sd 1", 0.6, 0.1, 3.0),
         },
     )
 
@@ -256,9 +184,7 @@ def message_explorer(
     def draw(step: int) -> Picture:
         fig, ax = plots.figure(size=(7.5, 4.2))
         seen = observed or {}
-        plots.draw_messages(
-            graph, messages, step=step, observed=seen, positions=positions, ax=ax
-        )
+        plots.draw_messages(graph, messages, step=step, observed=seen, positions=positions, ax=ax)
         now = [m for m in messages if m.step == step]
         said = "; ".join(
             f"{m.source} to {m.target} ({', '.join(f'{float(v):.2f}' for v in m.values)})"
@@ -267,7 +193,7 @@ def message_explorer(
         ax.set_title(f"step {step}: {len(now)} message{'s' * (len(now) != 1)}")
         return plots.picture(fig, f"Belief propagation, step {step}. {said}.")
 
-    return Explorer(draw, {"step": _steps("step", steps[0], steps[0], steps[-1])})
+    return Explorer(draw, {"step": step_slider("step", steps[0], steps[0], steps[-1])})
 
 
 def logistic_explorer() -> Explorer:
@@ -305,8 +231,8 @@ def logistic_explorer() -> Explorer:
     return Explorer(
         draw,
         {
-            "alpha_0": _slider("α₀", 0.5, -4.0, 4.0, 0.5),
-            "alpha_1": _slider("α₁", 1.0, -4.0, 4.0, 0.5),
-            "alpha_2": _slider("α₂", -2.0, -4.0, 4.0, 0.5),
+            "alpha_0": real_slider("α₀", 0.5, -4.0, 4.0, 0.5),
+            "alpha_1": real_slider("α₁", 1.0, -4.0, 4.0, 0.5),
+            "alpha_2": real_slider("α₂", -2.0, -4.0, 4.0, 0.5),
         },
     )
