@@ -9,12 +9,15 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
+import torch
 from torch import nn
 from torch.utils.data import Dataset
 
 from gencourse import autoregressive as ar
+from gencourse import vae
 from gencourse.evaluate import bits_per_dim, negative_log_likelihood
 from gencourse.losses import nll_loss
 from gencourse.runs.sources import Kind, Source
@@ -40,6 +43,7 @@ class Form(NamedTuple):
 
 FORMS: dict[str, Form] = {
     "bits": Form("a model of 0 and 1", ("grey",), lambda shape, _: ((math.prod(shape),), {})),
+    "bit images": Form("a model of 0 and 1", ("grey",), lambda shape, _: ((shape,), {})),
     "levels": Form(
         "a model of images",
         ("grey", "colour"),
@@ -91,6 +95,22 @@ def exact_likelihood(model: nn.Module, rows: Dataset, source: Source) -> list[Me
         bits, error = (bits_per_dim(v, model.event_shape) for v in nll[:2])
         measures.append(Measure("NLL per dimension", bits, error, "bits/dim"))
     return measures
+
+
+def importance_weighted_likelihood(
+    model: nn.Module, rows: Dataset, source: Source, *, num_samples: int = 5000
+) -> list[Measure]:
+    """Return the NLL from above, L_5000 in nats; see `vae.importance_weighted_nll`."""
+    device = next(model.parameters()).device
+    generator = torch.Generator(device).manual_seed(0)
+    nll = vae.importance_weighted_nll(
+        model, rows, num_samples=num_samples, max_rows=MAX_ROWS[device.type], generator=generator
+    )
+    error = float(nll.std()) / math.sqrt(len(nll)) if len(nll) > 1 else math.nan
+    return [Measure(f"NLL, L_{num_samples}", float(nll.mean()), error, "nats")]
+
+
+MAX_ROWS = {"cpu": 2000, "cuda": 200_000, "mps": 20_000}  # of z that the decoder sees at a time
 
 
 @dataclass(frozen=True)
@@ -148,6 +168,7 @@ class Recipe:
 
 
 _SET_HERE = ("generator", "num_levels")
+_OF_VAES = {"hidden": "hidden", "training": {"batch_size": 20}}
 
 RECIPES: dict[str, Recipe] = {
     "fvsbn": Recipe(
@@ -209,6 +230,25 @@ RECIPES: dict[str, Recipe] = {
         hidden="num_channels",
         training={"batch_size": 16},
     ),
+    "vae": Recipe(
+        vae.VAE,
+        "bit images",
+        "Kingma & Welling, ICLR 2014",
+        loss=vae.vae_loss,
+        measure=importance_weighted_likelihood,
+        **_OF_VAES,
+    ),
+    **{
+        f"iwae-{k}": Recipe(
+            vae.VAE,
+            "bit images",
+            "Burda, Grosse & Salakhutdinov, ICLR 2016",
+            loss=partial(vae.iwae_loss, num_samples=k),
+            measure=importance_weighted_likelihood,
+            **_OF_VAES,
+        )
+        for k in (5, 50)
+    },
 }
 
 
@@ -232,7 +272,7 @@ def check_fit(model: str, data: str, source: Source, binarise: str | None) -> No
             f"{recipe.name} is {form.what} and {data} {holds}{why}: choose {choices}, "
             f"or another model, such as {other}"
         )
-    if recipe.takes == "bits" and binarise is None:
+    if recipe.takes in ("bits", "bit images") and binarise is None:
         raise ValueError(
             f"{recipe.name} is a model of 0 and 1 and {data} has {source.levels} grey levels: add "
             "--binarise static (drawn once), dynamic (drawn anew each time) or threshold"

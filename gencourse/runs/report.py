@@ -41,7 +41,8 @@ def stages(result: Mapping[str, Any]) -> str:
     for reasons, epochs in zip(*folds, strict=True):
         few, many = min(epochs), max(epochs)
         number = str(few) if few == many else f"{few} to {many}"
-        told.append(f"{' or '.join(dict.fromkeys(reasons))} after {number} epochs")
+        unit = "epoch" if number == "1" else "epochs"
+        told.append(f"{' or '.join(dict.fromkeys(reasons))} after {number} {unit}")
     return ", then ".join(told)
 
 

@@ -70,7 +70,7 @@ class Settings:
                 continue
             if name == "options":
                 changed = {k: v for k, v in value.items() if base.options.get(k) != v}
-                words += [f"--option {k}={_word(v)}" for k, v in changed.items()]
+                words += [f"--option {k}={_tuple_or_word(v)}" for k, v in changed.items()]
             elif name == "binarise" and value and not preset:
                 words.append(f"--binarise {value}")
             elif value != getattr(base, name) and value is not None:
@@ -208,6 +208,11 @@ def _check_numbers(settings: Settings) -> None:
                 raise ValueError(f"{name} is {value}, expected a number above 0")
     if not settings.lr:
         raise ValueError("lr is empty, expected at least one number")
+
+
+def _tuple_or_word(value: Any) -> str:
+    """Return what `options_from` reads as the same value: one number in a tuple has a comma."""
+    return f"{value[0]}," if isinstance(value, tuple) and len(value) == 1 else _word(value)
 
 
 def _word(value: Any) -> str:

@@ -228,6 +228,27 @@ def test_every_model_of_images_runs(tmp_path, model, given):
     assert result["validation"] is None and result["epochs"] == [[0]]
 
 
+@pytest.mark.parametrize(("model", "samples"), [("vae", 1), ("iwae-5", 5)])
+def test_a_vae_is_trained_on_its_bound_and_measured_by_5000_samples(tmp_path, model, samples):
+    given = {"hidden": (16,), "options": {"num_latents": 2}, "binarise": "static"}
+    result = trained(tmp_path, model, steps=200, **given)
+    (nll,) = result["test"]
+    assert nll["name"] == "NLL, L_5000" and nll["unit"] == "nats"
+    vae = load(tmp_path / "checkpoint-1.pt").eval()
+    (split,) = sources.load("digits", "static", 1)
+    x = split.test.x
+    with torch.no_grad():
+        bound = -vae.iwae_bound(x, 500, generator=torch.Generator().manual_seed(1)).mean().item()
+        torch.manual_seed(2)
+        own = torch.stack([RECIPES[model].loss(vae, (x,)) for _ in range(50)]).mean().item()
+        few = torch.stack([-vae.iwae_bound(x, samples).mean() for _ in range(50)]).mean().item()
+    assert nll["value"] == pytest.approx(bound, abs=0.02)
+    assert own == pytest.approx(few, abs=0.02)  # what training descends
+    assert nll["value"] < own  # and it lies above
+    with pytest.raises(ValueError, match=r"VAE is a model of 0 and 1 .* --binarise"):
+        settings_of(model, "digits")
+
+
 @pytest.mark.parametrize(
     ("model", "data"),
     [

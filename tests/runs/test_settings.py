@@ -44,6 +44,7 @@ def test_every_preset_is_sound(name):
     [
         {"model": "nade", "data": "digits", "binarise": "dynamic", "hidden": (30,), "seed": 3},
         {"model": "made", "data": "digits", "binarise": "static", "hidden": (30, 20)},
+        {"model": "made", "data": "digits", "binarise": "static", "hidden": (30,)},
         {"model": "rnade", "data": "iris", "folds": 5, "lr": (0.01, 0.001), "clip": 3.0},
         {"model": "pixel-cnn", "data": "digits", "steps": 3, "options": {"num_layers": 2}},
         {"preset": "made-mnist", "minutes": 20.0, "batch_size": 50},
