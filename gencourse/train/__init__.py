@@ -1,9 +1,18 @@
-"""Training: `fit` minimises a model's loss, `load` makes a trained model from its checkpoint.
+"""Training: `fit` minimises a loss, `fit_adversarial` plays a game, `load` makes the model again.
 
-`loop.py` is the file to read; `checkpoint.py` and `machine.py` hold what it stands on.
+`loop.py` and `adversarial.py` are the files to read; `checkpoint.py` and `machine.py` hold what
+they stand on.
 """
 
+from gencourse.train.adversarial import AdversarialHistory, fit_adversarial
 from gencourse.train.checkpoint import load
 from gencourse.train.loop import History, NonFiniteLossError, fit
 
-__all__ = ["History", "NonFiniteLossError", "fit", "load"]
+__all__ = [
+    "AdversarialHistory",
+    "History",
+    "NonFiniteLossError",
+    "fit",
+    "fit_adversarial",
+    "load",
+]
