@@ -40,9 +40,8 @@ class Likelihood(nn.Module):
                 f"x has shape {tuple(x.shape)}, expected (B, *event_shape) "
                 f"with event_shape {self.event_shape}"
             )
-        inside = self.support(x)
-        if not inside.all():
-            place = (~inside).nonzero()[0].tolist()
+        if not self.possible(x):
+            place = (~self.support(x)).nonzero()[0].tolist()
             raise ValueError(f"x{place} is {x[tuple(place)].item()}, expected {self.expected}")
         return x.to(like)
 
@@ -51,6 +50,10 @@ class Likelihood(nn.Module):
     def support(self, x: Tensor) -> Tensor:
         """Say for each value whether it is possible at all."""
         return x.isfinite()
+
+    def possible(self, x: Tensor) -> bool:
+        """Say whether all values are."""
+        return bool(self.support(x).all())
 
     def log_prob(self, x: Tensor, outputs: Tensor) -> Tensor:
         """Return log p(x | z) in nats, (B, *event) and (R, ..., B, *event) -> (..., B)."""
@@ -73,6 +76,12 @@ class BernoulliLikelihood(Likelihood):
     def support(self, x: Tensor) -> Tensor:
         """Say for each value whether it is 0 or 1."""
         return (x == 0) | (x == 1)
+
+    def possible(self, x: Tensor) -> bool:
+        """Say whether all values are 0 or 1; NaN equals nothing, not even itself."""
+        if not x.is_floating_point():
+            return super().possible(x)
+        return torch.equal(x, x.clamp(0, 1).round())  # masks would cost as much as a layer
 
     def log_prob(self, x: Tensor, outputs: Tensor) -> Tensor:
         """Return log p(x | z) in nats, (B, *event) and (1, ..., B, *event) -> (..., B)."""
