@@ -19,14 +19,6 @@ BATCH, TIMED_PIXELS, ROUNDS = 16, 8, 7
 SHAPE = (1, 28, 28)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def generator():
     return torch.Generator().manual_seed(1)
 

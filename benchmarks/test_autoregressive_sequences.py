@@ -19,14 +19,6 @@ from gencourse.autoregressive.token_values import draw_token
 BATCH, TIMED_TOKENS, ROUNDS = 16, 4, 7
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def generator():
     return torch.Generator().manual_seed(1)
 

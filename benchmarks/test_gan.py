@@ -19,14 +19,6 @@ from gencourse.losses import gradient_penalty
 B, SIDE, WIDTH = 16, 32, 32
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 

@@ -26,14 +26,6 @@ with warnings.catch_warnings():
 logging.getLogger("pgmpy").setLevel(logging.ERROR)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def to_pgmpy(net: BayesNet):
     model = DiscreteBayesianNetwork()
     model.add_nodes_from(net.variables)

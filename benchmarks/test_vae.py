@@ -22,14 +22,6 @@ from gencourse.vae import VAE, importance_weighted_nll, iwae_loss, vae_loss
 B, K = 100, 50
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 

@@ -53,8 +53,8 @@ _WINE = (
 _PIXEL_RNN = "van den Oord et al., ICML 2016"
 _DYNAMIC = (
     "MNIST for VAEs: dynamic binarisation, training images drawn anew each time, test images "
-    "once, by our own seeded draw; 50,000 / 10,000 / 10,000 images, where the paper trains on 60,000; L_5000, the "
-    "importance-weighted bound with 5000 samples"
+    "once, by our own seeded draw; 50,000 / 10,000 / 10,000 images, where the paper trains on "
+    "60,000; L_5000, the importance-weighted bound with 5000 samples"
 )
 _IWAE = "Burda, Grosse & Salakhutdinov, ICLR 2016"
 _STATIC = {"binarise": "static", "batch_size": 100}

@@ -1,0 +1,12 @@
+"""All benchmarks run on one thread: a ratio should not depend on how many cores are idle."""
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
