@@ -44,21 +44,12 @@ class Heard:
     Args:
         request: id of the request.
         limits: of what may come back.
-        silent: values were asked for, not a cell run.
         end: how it ended, where not with a reply.
     """
 
-    def __init__(
-        self,
-        request: str,
-        limits: Limits,
-        *,
-        silent: bool = False,
-        end: Outcome | None = None,
-    ) -> None:
+    def __init__(self, request: str, limits: Limits, *, end: Outcome | None = None) -> None:
         self.request = request
         self.limits = limits
-        self.silent = silent
         self.reply: dict | None = None
         self.idle = False
         self.broken: Status | None = None

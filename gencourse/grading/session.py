@@ -124,7 +124,7 @@ class Session:
             user_expressions=asked or {},
             allow_stdin=False,
         )
-        heard = Heard(request, self.limits, silent=asked is not None)
+        heard = Heard(request, self.limits)
         done = self._listen(heard, time.monotonic() + seconds)
         if not done or heard.flooded:
             heard.end = self._stop(heard, seconds, done=done)
