@@ -8,13 +8,15 @@ import torch.nn.functional as F
 
 from gencourse.nets import (
     MLP,
+    Classifier,
+    ConvEncoder,
     KeyValueCache,
     MaskedConv2d,
     MaskedLinear,
     SelfAttention,
     TransformerBlock,
+    classifier_loss,
 )
-
 
 def test_mlp_is_affine_tanh_affine():
     net = MLP(3, 2, hidden=(5,), activation="Tanh")
@@ -194,3 +196,45 @@ def test_attention_refuses(make, width, num_heads):
 def test_a_block_refuses_no_hidden_units():
     with pytest.raises(ValueError, match=r"widths are \[6, 0, 6\]"):
         TransformerBlock(6, 2, mlp_ratio=0)
+
+
+def test_maps_and_features_of_the_encoder():
+    torch.manual_seed(0)
+    encoder = ConvEncoder(3, widths=(4, 8, 6)).eval()
+    x = torch.rand(5, 3, 32, 16)
+    assert encoder.maps(x).shape == (5, 6, 4, 2) and encoder.num_features == 6
+    torch.testing.assert_close(encoder(x), encoder.maps(x).mean((2, 3)))
+    torch.testing.assert_close(encoder(x[:1]), encoder(x)[:1])
+    assert encoder.double()(x[:1].double()).dtype == torch.float64
+
+
+def test_a_classifier_learns_what_is_plain_to_see():
+    torch.manual_seed(0)
+    y = torch.arange(90) % 3
+    x = torch.rand(90, 3, 8, 8) * 0.2
+    x[torch.arange(90), y] += 0.5  # the channel is the class
+    model = Classifier((3, 8, 8), num_classes=3, widths=(4, 8))
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
+    before = classifier_loss(model, (x, y))
+    torch.testing.assert_close(before, -model(x).log_softmax(1)[torch.arange(90), y].mean())
+    for _ in range(60):
+        optimiser.zero_grad()
+        classifier_loss(model, (x, y)).backward()
+        optimiser.step()
+    model.eval()
+    assert (model.predict(x) == y).float().mean() > 0.95
+    torch.testing.assert_close(model.head(model.features(x)), model(x))
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: ConvEncoder(0), "in_channels is 0"),
+        (lambda: ConvEncoder(3, widths=()), "at least one width"),
+        (lambda: Classifier((3, 8), num_classes=2), r"event_shape is \(3, 8\)"),
+        (lambda: Classifier((3, 8, 8), num_classes=0), "num_classes is 0"),
+    ],
+)
+def test_encoders_refuse(make, words):
+    with pytest.raises(ValueError, match=words):
+        make()

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-import gencourse.nets
+import gencourse.nets.mlp
 from gencourse.nets import MLP, MaskedLinear
 from gencourse.protocols import Configurable
 from gencourse.train import fit, load
@@ -46,7 +46,7 @@ def test_load_makes_the_model_again(path):
 def test_it_holds_plain_values_and_tensors_only(path):
     train(MLP(3, 1), path)
     state = torch.load(path, weights_only=True)
-    assert state["class"] == "gencourse.nets:MLP" and state["format"] == 1
+    assert state["class"] == "gencourse.nets.mlp:MLP" and state["format"] == 1
     assert len(state["history"]["loss"]) == 2
     assert [p.name for p in path.parent.iterdir()] == ["run.pt"]
 
@@ -72,9 +72,9 @@ def test_a_class_outside_of_the_package_is_not_imported_but_resumes(path):
     [
         ("os:system", "only classes of gencourse"),
         ("gencourse_evil:MLP", "only classes of gencourse"),
-        ("gencourse.nets:Nothing", "unknown to this version"),
+        ("gencourse.nets.mlp:Nothing", "unknown to this version"),
         ("gencourse.nothing:MLP", "unknown to this version"),
-        ("gencourse.nets:F", "no Configurable class"),
+        ("gencourse.nets.mlp:itertools", "no Configurable class"),
     ],
 )
 def test_only_models_of_the_package_are_made(path, name, words):
@@ -89,7 +89,7 @@ def test_a_pickle_with_code_does_not_run(path, tmp_path):
         def __reduce__(self):
             return (open, (str(tmp_path / "ran"), "w"))
 
-    torch.save({"format": 1, "class": "gencourse.nets:MLP", "config": Evil()}, path)
+    torch.save({"format": 1, "class": "gencourse.nets.mlp:MLP", "config": Evil()}, path)
     with pytest.raises(ValueError, match="no readable checkpoint"):
         load(path)
     assert not (tmp_path / "ran").exists()
@@ -105,7 +105,7 @@ def test_a_pickle_with_code_does_not_run(path, tmp_path):
 
 def test_another_model_or_another_run_is_refused_by_name(path):
     train(MLP(3, 1), path)
-    with pytest.raises(ValueError, match=r"holds a gencourse\.nets:MLP, expected .*Student"):
+    with pytest.raises(ValueError, match=r"holds a gencourse\.nets\.mlp:MLP, expected .*Student"):
         train(Student(1), path, resume=True)
     with pytest.raises(ValueError, match="out_features is 2, but 1 in"):
         train(MLP(3, 2), path, resume=True)
@@ -143,8 +143,8 @@ def test_tensors_in_the_configuration_come_back(path, monkeypatch):
         def __init__(self, mask, generator=None):
             super().__init__(mask)
 
-    Masked.__module__, Masked.__qualname__ = "gencourse.nets", "Masked"
-    monkeypatch.setattr(gencourse.nets, "Masked", Masked, raising=False)
+    Masked.__module__, Masked.__qualname__ = "gencourse.nets.mlp", "Masked"
+    monkeypatch.setattr(gencourse.nets.mlp, "Masked", Masked, raising=False)
     mask = torch.tensor([[1, 0, 1], [0, 1, 0]])
     model = Masked(mask, generator=torch.Generator())
     assert list(model.config) == ["mask"]

@@ -278,7 +278,7 @@ def test_a_checkpoint_of_another_run_is_refused_by_what_differs(tmp_path):
         play(game(), steps=2, discriminator_steps=2, checkpoint=path, resume=True)
     fit(MLP(1, 1), X, loss=lambda m, b: m(b[0]).square().mean(), steps=1, device="cpu",
         checkpoint=path, progress=False)  # fmt: skip
-    with pytest.raises(ValueError, match=r"holds a gencourse\.nets:MLP, expected"):
+    with pytest.raises(ValueError, match=r"holds a gencourse\.nets\.mlp:MLP, expected"):
         play(game(), steps=2, checkpoint=path, resume=True)
 
 

@@ -1,6 +1,4 @@
-"""Losses that more than one family uses: likelihood, and the two sides of an adversarial game.
-
-A loss that belongs to one model lives in that model's file.
+"""The two sides of an adversarial game.
 
 In a game (Goodfellow et al., "Generative adversarial nets", NIPS 2014) a discriminator D gives
 data a high number and generated x a low one, and a generator moves its x to where that number is
@@ -20,16 +18,6 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-from gencourse.protocols import Density, as_events
-
-
-def nll_loss(model: Density, batch: tuple[Tensor, ...]) -> Tensor:
-    """Return the mean of -log p(x) in nats over a batch (x, ...), -> ().
-
-    Its minimum over models is the entropy of the data, reached when p is the data's distribution.
-    """
-    return -model.log_prob(as_events(batch[0], model.event_shape)).mean()
 
 
 @dataclass(frozen=True)
@@ -145,41 +133,6 @@ def f_gan_loss(divergence: str) -> AdversarialLoss:
     return AdversarialLoss(
         on_real=lambda v: -g(v), on_fake=conjugate, for_generator=lambda v: -conjugate(v)
     )
-
-
-def gradient_penalty(
-    critic: Callable[[Tensor], Tensor],
-    real: Tensor,
-    fake: Tensor,
-    *,
-    generator: torch.Generator | None = None,
-) -> Tensor:
-    """Return E (‖∇ critic(x̂)‖ - 1)², (B, ...) and (B, ...) -> () (Gulrajani et al., NIPS 2017).
-
-    x̂ lies on the line between a real and a fake x, at a place that is uniform for each row. The
-    paper adds 10 times it to the Wasserstein loss. Only the critic learns from it: real and fake
-    are constants here, and no gradient goes back into the generator. The critic must not mix rows,
-    so it must have no batch norm. What it gives for one row is summed, if it judges patches.
-
-    Args:
-        critic: (B, ...) -> (B,) or (B, ...); for a conditional one `lambda x: critic(x, y)`.
-        real: data.
-        fake: as many generated x.
-        generator: draws the places.
-
-    Raises:
-        ValueError: shapes that differ, or no rows.
-    """
-    if real.shape != fake.shape or not len(real):
-        raise ValueError(
-            f"real has shape {tuple(real.shape)} and fake {tuple(fake.shape)}, expected the same "
-            "shape with at least 1 row"
-        )
-    place = real.new_empty(len(real), *[1] * (real.ndim - 1)).uniform_(generator=generator)
-    x = torch.lerp(fake.detach(), real.detach(), place).requires_grad_()
-    with torch.enable_grad():
-        (slope,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
-    return (slope.flatten(1).norm(dim=1) - 1).square().mean()
 
 
 _RESHAPING = (nn.Identity, nn.Flatten, nn.Unflatten)
