@@ -8,7 +8,7 @@ samples are, so samples are drawn along the way, from the same noise each time.
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +19,7 @@ from torch.utils.data import Dataset, TensorDataset
 
 from gencourse.train import checkpoint as checkpoints
 from gencourse.train import machine
+from gencourse.train.averaging import RunningAverage
 from gencourse.train.loop import Batch, _batches, _check_finite, _num_batches
 
 logger = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ def fit_adversarial(
     discriminator_lr: float | None = None,
     betas: tuple[float, float] = (0.5, 0.999),
     clip: float | None = None,
+    average: float | None = None,
     seed: int = 0,
     sample_steps: int | None = None,
     num_samples: int = 64,
@@ -106,6 +108,8 @@ def fit_adversarial(
         discriminator_lr: step size of the discriminator if it has another.
         betas: Adam's decay rates, as in DCGAN; (0, 0.9) with a gradient penalty.
         clip: largest norm of each player's gradient; a longer one is scaled down.
+        average: decay of a running average of the generator, such as 0.99: samples along the way,
+            the model in the end and `load` have the average, while the game goes on without it.
         seed: of the order of the data and of torch's default generators.
         sample_steps: draw samples after so many steps; when None, after each epoch. They change
             nothing in the run.
@@ -149,7 +153,7 @@ def fit_adversarial(
     run = checkpoints.identity(model) if path else {}
     run["settings"] = {"rows": len(data), "batch_size": batch_size, "discriminator_steps": k}
     run["settings"] |= {"lr": rates, "betas": tuple(betas), "clip": clip, "seed": seed}
-    run["settings"] |= {"mixed_precision": mixed_precision}
+    run["settings"] |= {"mixed_precision": mixed_precision, "average": average}
 
     accelerator, home = machine.accelerator_for(model, device, mixed_precision)
     where = accelerator.device
@@ -158,10 +162,16 @@ def fit_adversarial(
         name: torch.optim.Adam(parameters, lr=rates[name], betas=betas)
         for name, parameters in players.items()
     }
+    averaged = None if average is None else RunningAverage(model.generator, average)
+
+    def with_average() -> AbstractContextManager:
+        return averaged.swapped_in() if averaged else nullcontext()
 
     def save() -> None:
         if path:
-            state = {"model": model.state_dict(), "best": {}, "history": asdict(history)}
+            with with_average():  # which `load` prefers
+                best = {n: t.clone() for n, t in model.state_dict().items()} if averaged else {}
+            state = {"model": model.state_dict(), "best": best, "history": asdict(history)}
             state |= {"optimizers": {name: o.state_dict() for name, o in optimizers.items()}}
             state |= {"generators": machine.generator_states(where)}
             checkpoints.write(path, {**run, **state})
@@ -170,6 +180,10 @@ def fit_adversarial(
         state = checkpoints.read(path)
         checkpoints.check_same_run(path, state, run)
         model.load_state_dict(state["model"])
+        if averaged:
+            prefix = "generator."
+            own = {n: t for n, t in state["best"].items() if n.startswith(prefix)}
+            averaged.load({n.removeprefix(prefix): t for n, t in own.items()})
         for name, optimizer in optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
         machine.set_generator_states(state["generators"], where)
@@ -198,7 +212,7 @@ def fit_adversarial(
     def look(step: int, batch: Batch) -> None:
         """Draw samples from the fixed noise, note how far they spread and show them."""
         model.eval()
-        with machine.own_randomness(seed, where), torch.no_grad():
+        with machine.own_randomness(seed, where), torch.no_grad(), with_average():
             noise = torch.Generator(where).manual_seed(seed)
             x = draw(model, noise) if draw else model.sample(num_samples, generator=noise)
         if len(batch[0]) > 1:
@@ -229,6 +243,8 @@ def fit_adversarial(
                     history.discriminator_loss.append(loss_d)
                 loss_g = move("generator", batch, step)
                 history.generator_loss.append(loss_g)
+                if averaged:
+                    averaged.update(step - 1)
 
                 bar.set_postfix(D=f"{loss_d:.4g}", G=f"{loss_g:.4g}", refresh=False)
                 bar.update()
@@ -242,6 +258,8 @@ def fit_adversarial(
                     save()
             bar.close()
         finally:
+            if averaged:
+                model.generator.load_state_dict(averaged.state)
             model.to(home).eval()
     logger.info("%s after %d steps", history.stopped, step)
     return history

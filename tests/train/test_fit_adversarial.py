@@ -171,6 +171,56 @@ def load_here(path):
     return model
 
 
+def parameters_after(steps):
+    """The generator's parameters after each step of a plain run."""
+    found = []
+    for n in range(1, steps + 1):
+        model = game()
+        play(model, steps=n)
+        found.append([p.detach().clone() for p in model.generator.parameters()])
+    return found
+
+
+def test_the_average_is_of_the_parameters_and_does_not_touch_the_game():
+    averaged, plain = game(), game()
+    want = [p.detach().clone() for p in averaged.generator.parameters()]
+    history = play(averaged, steps=5, average=0.3)
+    for t, parameters in enumerate(parameters_after(5)):
+        d = min(0.3, (1 + t) / (10 + t))
+        want = [d * a + (1 - d) * p for a, p in zip(want, parameters, strict=True)]
+    for got, expected in zip(averaged.generator.parameters(), want, strict=True):
+        torch.testing.assert_close(got.detach(), expected)
+    assert play(plain, steps=5) == history  # the same losses
+    assert same(averaged.discriminator, plain.discriminator)
+    assert not same(averaged.generator, plain.generator)
+    buffers = zip(averaged.generator.buffers(), plain.generator.buffers(), strict=True)
+    assert all(torch.equal(a, b) for a, b in buffers)
+
+
+def test_an_average_without_memory_is_the_last_step():
+    averaged, plain = game(), game()
+    play(averaged, steps=4, average=0.0)
+    play(plain, steps=4)
+    assert same(averaged, plain)
+
+
+@pytest.mark.parametrize("at", [4, 7, 10])
+def test_a_resumed_average_ends_bit_by_bit_like_an_uninterrupted_one(tmp_path, at):
+    whole, broken, path = game(), game(), tmp_path / "run.pt"
+    options, seen = {"average": 0.9, "sample_steps": 2}, []
+    history = play(whole, steps=14, on_samples=lambda step, x: seen.append(x), **options)
+    play(broken, steps=at, checkpoint=path, **options)
+    state = torch.load(path, weights_only=True)
+    for name, tensor in broken.state_dict().items():
+        assert torch.equal(state["best"][name], tensor)  # what `load` takes
+    torch.manual_seed(99)
+    fresh = Game()
+    resumed = play(fresh, steps=14, checkpoint=path, resume=True, **options)
+    assert same(whole, fresh) and resumed == history
+    expected = whole.sample(64, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(seen[-1], expected)  # samples come from the average
+
+
 def test_epochs_are_passes_over_the_data():
     # 7 batches a pass, k of them a step
     assert len(play(game(), epochs=3).generator_loss) == 21
@@ -327,6 +377,7 @@ class Unreduced(Game):
         (Game, {"steps": 1, "num_samples": 1}, "num_samples is 1"),
         (Game, {"steps": 1, "resume": True}, "checkpoint is None"),
         (Game, {"steps": 1, "mixed_precision": "fp16"}, "mixed_precision is 'fp16'"),
+        (Game, {"steps": 1, "average": 1.0}, "average is 1.0"),
         (OneSided, {"steps": 1}, "generator of OneSided has no parameters to train"),
         (Loose, {"steps": 1}, "third.weight belongs to neither or both"),
         (Shared, {"steps": 1}, "belongs to neither or both"),
