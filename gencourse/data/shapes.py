@@ -28,7 +28,14 @@ POSITION = (0.31, 0.69)  # the largest triangle touches no border from here
 _CHUNK = 4096  # images rendered at a time, which bounds the memory
 
 
-def shapes(n: int, *, seed: int = 0, size: int = 32) -> ArrayData:
+def shapes(
+    n: int,
+    *,
+    seed: int = 0,
+    size: int = 32,
+    scale: tuple[float, float] = SCALE,
+    position: tuple[float, float] = POSITION,
+) -> ArrayData:
     """Return n images with independent, uniform attributes: x (n, 3, size, size), y the shape.
 
     `attributes` of the data set holds, for each image,
@@ -44,7 +51,16 @@ def shapes(n: int, *, seed: int = 0, size: int = 32) -> ArrayData:
         n: number of images.
         seed: of the attributes.
         size: S, side of the images in pixels, at least 8.
+        scale: smallest and largest; a shape that is too large for its position is cut off by the
+            border.
+        position: smallest and largest, of both coordinates.
+
+    Raises:
+        ValueError: a range that is empty or leaves [0, 1], or a size below 8.
     """
+    for name, (low, high) in (("scale", scale), ("position", position)):
+        if not 0 <= low <= high <= 1:
+            raise ValueError(f"{name} is {(low, high)}, expected 0 <= smallest <= largest <= 1")
     generator = torch.Generator().manual_seed(seed)
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
@@ -53,8 +69,8 @@ def shapes(n: int, *, seed: int = 0, size: int = 32) -> ArrayData:
     attributes = {
         "shape": torch.randint(len(SHAPES), (n,), generator=generator),
         "colour": torch.randint(len(COLOURS), (n,), generator=generator),
-        "scale": uniform(*SCALE, n),
-        "position": uniform(*POSITION, n, 2),
+        "scale": uniform(*scale, n),
+        "position": uniform(*position, n, 2),
     }
     x = render_shapes(attributes, size=size)
     source = f"rendered shapes, seed {seed}"

@@ -1,4 +1,4 @@
-"""The gradient penalty, which holds down the slope of a critic (Gulrajani et al., NIPS 2017).
+"""Penalties that hold down the slope of a critic: between real and fake x, or at real x only.
 
 Shapes: B batch, ... the axes of one event.
 """
@@ -42,3 +42,26 @@ def gradient_penalty(
     with torch.enable_grad():
         (slope,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
     return (slope.flatten(1).norm(dim=1) - 1).square().mean()
+
+
+def r1_penalty(critic: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
+    """Return ½ E ‖∇ critic(x)‖² at real x, (B, ...) -> () (R1, Mescheder et al., ICML 2018).
+
+    Multiplied by γ, 10 in the paper, it is added to the discriminator's loss of any game. It is 0
+    for the discriminator of the equilibrium, which is constant, so unlike `gradient_penalty` it
+    does not move the equilibrium, and makes the game converge nearby. What the critic gives for
+    one row is summed, if it judges patches.
+
+    Args:
+        critic: (B, ...) -> (B,) or (B, ...).
+        real: data.
+
+    Raises:
+        ValueError: no rows.
+    """
+    if not len(real):
+        raise ValueError(f"real has shape {tuple(real.shape)}, expected at least 1 row")
+    x = real.detach().requires_grad_()
+    with torch.enable_grad():
+        (slope,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
+    return slope.flatten(1).square().sum(1).mean() / 2

@@ -7,13 +7,25 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from gencourse.gan import DCGAN, GAMES, GAN, MLPGAN, ConditionalGAN
+from gencourse.gan import (
+    DCGAN,
+    GAMES,
+    GAN,
+    MLPGAN,
+    BiGAN,
+    ConditionalGAN,
+    InfoGAN,
+    StyleGAN,
+    TransGAN,
+    ViTGAN,
+)
 from gencourse.nets import MLP
 from gencourse.protocols import Density, Sampler
 from gencourse.train import fit_adversarial, load
 
 IMAGE = (2, 8, 8)
 SMALL = {"num_latents": 3, "width": 4}
+TOKENS = {"num_latents": 3, "width": 16, "num_heads": 2}
 CASES = {
     "MLPGAN": lambda: MLPGAN((2,), num_latents=3, hidden=(8,)),
     "MLPGAN, spectral": lambda: MLPGAN((2,), num_latents=3, hidden=(8,), spectral=True),
@@ -27,6 +39,16 @@ CASES = {
     "conditional, penalty": lambda: ConditionalGAN(
         IMAGE, num_classes=3, norm="none", loss="wasserstein", penalty=1.0, **SMALL
     ),
+    "TransGAN": lambda: TransGAN(IMAGE, **TOKENS, depths=(1, 1)),
+    "TransGAN, penalty": lambda: TransGAN(IMAGE, **TOKENS, depths=(1, 1), penalty=1.0),
+    "ViTGAN": lambda: ViTGAN(IMAGE, **TOKENS, depth=1),
+    "style": lambda: StyleGAN(IMAGE, num_styles=4, num_mapping=2, **SMALL),
+    "codes": lambda: InfoGAN(IMAGE, categorical=(3,), num_continuous=2, **SMALL),
+    "codes, penalty": lambda: InfoGAN(
+        IMAGE, norm="none", loss="wasserstein", penalty=1.0, **SMALL
+    ),
+    "pairs": lambda: BiGAN(IMAGE, **SMALL),
+    "pairs of vectors": lambda: BiGAN((2,), num_latents=3),
 }
 
 
