@@ -1,4 +1,4 @@
-"""Measures of a model: likelihoods, and samples against data where there is no likelihood."""
+"""Measures of a model: likelihoods, samples where there is no likelihood, features by a probe."""
 
 from gencourse.evaluate.likelihoods import (
     Estimate,
@@ -6,6 +6,7 @@ from gencourse.evaluate.likelihoods import (
     negative_log_likelihood,
     rank_p_values,
 )
+from gencourse.evaluate.probes import frozen_features, knn_probe, linear_probe
 from gencourse.evaluate.samples import (
     PrecisionRecall,
     TwoSampleTest,
@@ -20,6 +21,9 @@ __all__ = [
     "TwoSampleTest",
     "bits_per_dim",
     "frechet_distance",
+    "frozen_features",
+    "knn_probe",
+    "linear_probe",
     "negative_log_likelihood",
     "precision_recall",
     "rank_p_values",
