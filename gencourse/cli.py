@@ -397,6 +397,86 @@ def train(
 
 
 @app.command()
+def scores(
+    family: Annotated[str, typer.Argument(help="gan, or another family that has a table.")],
+    model: Annotated[
+        list[str] | None, typer.Option(help="A row of the table; all by default; may be repeated.")
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="Of each row, between commas.")] = "0,1,2",
+    table_only: Annotated[
+        bool, typer.Option("--table-only", help="Train nothing, only write the table.")
+    ] = False,
+) -> None:
+    """Train every model of a family for a minute, and write the table of scores in `docs/`.
+
+    One file for each model and seed is kept in `results/scores/`; the same command runs what is
+    missing or was made with other settings, so that it goes on after Ctrl-C or a kill.
+    """
+    from gencourse.runs import scores as tables
+    from gencourse.runs.settings import numbers_from
+
+    suite, root = tables.suite_of(family), Course.find().root
+    chosen, wanted = suite.chosen(model or []), numbers_from("seeds", seeds, int)
+    names = [trial.name for trial in chosen]
+    left = tables.to_do(suite, root, models=names, seeds=wanted)
+    if not table_only:
+        out.print(f"{len(left)} of {len(chosen) * len(set(wanted))} to do, a minute each at most")
+        for k, (trial, result) in enumerate(
+            tables.run(suite, root, models=names, seeds=wanted, progress=sys.stderr.isatty()),
+            1,
+        ):
+            done = tables.told(trial, result)
+            out.print(f"{k} of {len(left)}: {done}", soft_wrap=True, highlight=False)
+            tables.write_page(suite, root)
+    page = tables.write_page(suite, root)
+    out.print(f"wrote {page}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def site(
+    units: Annotated[
+        list[str] | None, typer.Argument(help="Units; all that have a walkthrough by default.")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option("--out", help="Folder of the site; `build/site` by default.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Walkthroughs run at a time.")] = 2,
+) -> None:
+    """Execute the walkthroughs and make the course site, which needs no network.
+
+    What has not changed since the last time is not executed again.
+    """
+    from gencourse.site import build_site
+
+    with err.status("running walkthroughs and making pages"):
+        made = build_site(
+            Course.find(),
+            units=[resolve_unit(name) for name in units or ()],
+            out=to,
+            jobs=jobs,
+            say=lambda line: out.print(line, soft_wrap=True, highlight=False, markup=False),
+        )
+    for line in made.warnings:
+        out.print(f"[yellow]note[/] {escape(line)}", soft_wrap=True, highlight=False)
+    out.print(f"wrote {made.index}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def slides(
+    unit: Unit,
+    to: Annotated[
+        Path | None, typer.Option("--out", help="Folder; `build/slides/UNIT` by default.")
+    ] = None,
+) -> None:
+    """Make a walkthrough's slides, with figures and mathematics, for a room without network."""
+    from gencourse.site import build_slides
+
+    with err.status("running the walkthrough"):
+        page = build_slides(Course.find(), resolve_unit(unit), out=to)
+    out.print(f"wrote {page}; open it in a browser", soft_wrap=True, highlight=False)
+
+
+@app.command()
 def doctor() -> None:
     """Say what works on this machine, and how to mend what does not."""
     from gencourse.doctor import diagnose

@@ -37,7 +37,7 @@ from gencourse.data.ping_pong import (
     with_ball,
 )
 from gencourse.data.sentences import sentences
-from gencourse.data.shapes import COLOURS, SHAPES, render_shapes, shapes
+from gencourse.data.shapes import COLOURS, SHAPES, large_shapes, render_shapes, shapes
 from gencourse.data.split import Split, split
 from gencourse.data.storage import data_root
 from gencourse.data.tabular import TABLES, tabular
@@ -72,6 +72,7 @@ __all__ = [
     "fashion_mnist",
     "find_balls",
     "inpainting",
+    "large_shapes",
     "mnist",
     "photographs",
     "ping_pong",

@@ -13,11 +13,15 @@ from gencourse.data.shapes import COLOURS, SCALE, SHAPES
 from gencourse.data.vocabulary import Vocabulary
 
 SIZES = ("small", "large")
-MIDDLE = sum(SCALE) / 2  # a shape of this scale or more is large
+MIDDLE = sum(SCALE) / 2  # a shape of `shapes` of this scale or more is large
 
 
-def captions(attributes: Mapping[str, Tensor]) -> list[str]:
+def captions(attributes: Mapping[str, Tensor], *, middle: float = MIDDLE) -> list[str]:
     """Return the caption of each image from its attributes (see `shapes`), N texts.
+
+    Args:
+        attributes: of the images.
+        middle: the scale from which a shape is large.
 
     Raises:
         ValueError: an attribute missing, or a number that no shape or colour has.
@@ -29,7 +33,7 @@ def captions(attributes: Mapping[str, Tensor]) -> list[str]:
         numbers[name] = attributes[name].tolist()
         if wrong := [i for i in numbers[name] if i not in range(len(values))]:
             raise ValueError(f"{name} holds {wrong[0]}, expected 0..{len(values) - 1}")
-    large = (attributes["scale"] >= MIDDLE).tolist()
+    large = (attributes["scale"] >= middle).tolist()
     rows = zip(large, numbers["colour"], numbers["shape"], strict=True)
     return [f"a {SIZES[size]} {colours[colour]} {SHAPES[shape]}" for size, colour, shape in rows]
 

@@ -78,6 +78,14 @@ def shapes(
     return ArrayData(x, y, source=source, class_names=SHAPES, attributes=attributes)
 
 
+def large_shapes(n: int, *, seed: int = 0, size: int = 16) -> ArrayData:
+    """Return `shapes` that fill much of the picture, so that 16 pixels show which shape it is.
+
+    The scale is between 0.3 and 0.48, and the position within 0.05 of the middle.
+    """
+    return shapes(n, seed=seed, size=size, scale=(0.3, 0.48), position=(0.45, 0.55))
+
+
 def render_shapes(attributes: Mapping[str, Tensor], *, size: int = 32) -> Tensor:
     """Draw the images that have these attributes (see `shapes`), -> (N, 3, size, size) in [0, 1].
 

@@ -43,9 +43,11 @@ class Fold:
     def __init__(self, recipe: Recipe, settings: Settings, split: Split) -> None:
         self.recipe, self.settings, self.split = recipe, settings, split
         shape = tuple(split.train.x.shape[1:])
-        levels = 2 if settings.binarise else SOURCES[settings.data].levels
+        source = SOURCES[settings.data]
+        levels = 2 if settings.binarise else source.levels
         with own_randomness(settings.seed, torch.device("cpu")):
-            self.model: nn.Module = recipe.make(shape, levels, settings.options)
+            options = settings.options
+            self.model: nn.Module = recipe.make(shape, levels, options, classes=source.classes)
         self.histories: list[History] = []
 
     def run(self, out: Path, device: str | None, progress: bool) -> None:

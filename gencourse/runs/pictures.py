@@ -13,6 +13,7 @@ from gencourse import plots
 from gencourse.autoregressive import mu_law_decode
 from gencourse.data import ArrayData, Split, TextData, Vocabulary
 from gencourse.protocols import Sampler
+from gencourse.runs.games import GameHistory
 from gencourse.train import History
 
 NUM_IMAGES = 40
@@ -39,6 +40,8 @@ def draw(
 
 def curve(histories: Sequence[History], batches: int, *, unit: str) -> plots.Picture:
     """Return the training and validation loss after each epoch, stage after stage."""
+    if all(isinstance(history, GameHistory) for history in histories):
+        return _curves_of_game(histories, batches)
     train, val = [], []
     for history in histories:
         for k in range(0, len(history.loss), batches):
@@ -52,6 +55,21 @@ def curve(histories: Sequence[History], batches: int, *, unit: str) -> plots.Pic
     best = f"{np.nanmin(val):.2f}" if np.isfinite(val).any() else "not measured"
     alt = f"Loss over {len(train)} epochs: training ends at {train[-1]:.2f} {unit}, the lowest "
     return plots.picture(fig, f"{alt}validation loss is {best}.")
+
+
+def _curves_of_game(histories: Sequence[GameHistory], batches: int) -> plots.Picture:
+    """Return both losses, each the mean over an epoch; neither says how good samples are."""
+    losses = {"generator": [], "discriminator": []}
+    for history in histories:
+        both = history.loss, history.discriminator_loss
+        for means, loss in zip(losses.values(), both, strict=True):
+            means += [float(np.mean(loss[k : k + batches])) for k in range(0, len(loss), batches)]
+    fig, ax = plots.figure()
+    epochs = np.arange(1, len(losses["generator"]) + 1)
+    plots.curves(ax, epochs, losses, markers=len(epochs) < 30)
+    ax.set(xlabel="epoch", ylabel="loss")
+    ends = ", ".join(f"the {name}'s ends at {loss[-1]:.2f}" for name, loss in losses.items())
+    return plots.picture(fig, f"Losses of both players over {len(epochs)} epochs: {ends}.")
 
 
 @torch.no_grad()

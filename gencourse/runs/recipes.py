@@ -12,14 +12,20 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
-import torch
 from torch import nn
 from torch.utils.data import Dataset
 
 from gencourse import autoregressive as ar
-from gencourse import vae
-from gencourse.evaluate import bits_per_dim, negative_log_likelihood
+from gencourse import gan, vae
 from gencourse.losses import nll_loss
+from gencourse.runs.games import play
+from gencourse.runs.measures import (
+    Measure,
+    exact_likelihood,
+    frechet_of_columns,
+    frechet_of_pictures,
+    importance_weighted_likelihood,
+)
 from gencourse.runs.sources import Kind, Source
 from gencourse.train import History, fit
 from gencourse.train.loop import Loss
@@ -33,33 +39,40 @@ class Form(NamedTuple):
     Attributes:
         what: the model in words.
         kinds: of data; see `Source`.
-        arguments: (shape of an event, levels) -> the constructor's arguments beside the options.
+        arguments: (shape of an event, levels, classes) -> the constructor's arguments beside the
+            options.
     """
 
     what: str
     kinds: tuple[Kind, ...]
-    arguments: Callable[[tuple[int, ...], int], Arguments]
+    arguments: Callable[[tuple[int, ...], int, int], Arguments]
 
 
 FORMS: dict[str, Form] = {
-    "bits": Form("a model of 0 and 1", ("grey",), lambda shape, _: ((math.prod(shape),), {})),
-    "bit images": Form("a model of 0 and 1", ("grey",), lambda shape, _: ((shape,), {})),
+    "bits": Form("a model of 0 and 1", ("grey",), lambda shape, *_: ((math.prod(shape),), {})),
+    "bit images": Form("a model of 0 and 1", ("grey",), lambda shape, *_: ((shape,), {})),
     "levels": Form(
         "a model of images",
         ("grey", "colour"),
-        lambda shape, levels: ((shape,), {"num_levels": levels}),
+        lambda shape, levels, _: ((shape,), {"num_levels": levels}),
     ),
-    "images": Form("a model of images", ("grey", "colour"), lambda shape, _: ((shape,), {})),
+    "labelled images": Form(
+        "a model of images given their class",
+        ("grey", "colour"),
+        lambda shape, _, classes: ((shape,), {"num_classes": classes}),
+    ),
+    "vectors": Form("a model of vectors", ("table",), lambda shape, *_: ((shape,), {})),
+    "images": Form("a model of images", ("grey", "colour"), lambda shape, *_: ((shape,), {})),
     "reals": Form(
-        "a density over real numbers", ("table",), lambda shape, _: ((math.prod(shape),), {})
+        "a density over real numbers", ("table",), lambda shape, *_: ((math.prod(shape),), {})
     ),
     "tokens": Form(
-        "a model of sequences", ("text", "sound"), lambda shape, levels: ((levels, *shape), {})
+        "a model of sequences", ("text", "sound"), lambda shape, levels, _: ((levels, *shape), {})
     ),
     "codes": Form(
         "a model of sequences",
         ("sound", "text"),
-        lambda shape, levels: (shape, {"num_levels": levels}),
+        lambda shape, levels, _: (shape, {"num_levels": levels}),
     ),
 }
 KINDS: dict[str, tuple[str, str]] = {  # in words, and an example of a data set
@@ -71,48 +84,6 @@ KINDS: dict[str, tuple[str, str]] = {  # in words, and an example of a data set
 }
 
 
-class Measure(NamedTuple):
-    """One measured number of a trained model.
-
-    Attributes:
-        name: such as "NLL".
-        value: the number.
-        standard_error: how far it may be off.
-        unit: such as "nats".
-    """
-
-    name: str
-    value: float
-    standard_error: float
-    unit: str
-
-
-def exact_likelihood(model: nn.Module, rows: Dataset, source: Source) -> list[Measure]:
-    """Return the NLL in nats, and in bits/dim where p is the probability of discrete values."""
-    nll = negative_log_likelihood(model, rows)
-    measures = [Measure("NLL", nll.mean, nll.standard_error, "nats")]
-    if source.levels:
-        bits, error = (bits_per_dim(v, model.event_shape) for v in nll[:2])
-        measures.append(Measure("NLL per dimension", bits, error, "bits/dim"))
-    return measures
-
-
-def importance_weighted_likelihood(
-    model: nn.Module, rows: Dataset, source: Source, *, num_samples: int = 5000
-) -> list[Measure]:
-    """Return the NLL from above, L_5000 in nats; see `vae.importance_weighted_nll`."""
-    device = next(model.parameters()).device
-    generator = torch.Generator(device).manual_seed(0)
-    nll = vae.importance_weighted_nll(
-        model, rows, num_samples=num_samples, max_rows=MAX_ROWS[device.type], generator=generator
-    )
-    error = float(nll.std()) / math.sqrt(len(nll)) if len(nll) > 1 else math.nan
-    return [Measure(f"NLL, L_{num_samples}", float(nll.mean()), error, "nats")]
-
-
-MAX_ROWS = {"cpu": 2000, "cuda": 200_000, "mps": 20_000}  # of z that the decoder sees at a time
-
-
 @dataclass(frozen=True)
 class Recipe:
     """A model by name.
@@ -121,54 +92,84 @@ class Recipe:
         model: the class; `--option` sets the keyword arguments of its constructor.
         takes: a name in `FORMS`.
         paper: where it comes from.
-        loss: `(model, batch) -> scalar`.
+        loss: `(model, batch) -> scalar`; None for a game, whose players have their own.
         hidden: the argument that `--hidden` sets.
         options: arguments with another default here than in the constructor.
         training: settings with another default here than in `Settings`.
         train: the training loop, called as `train.fit` is.
         measure: `(model, test rows, source) -> measures`, the first one being the headline.
-        unit: of the loss.
+        unit: of the loss; empty when it has none.
+        inherited: options that the constructor passes on to that of its base class.
     """
 
     model: type[nn.Module]
     takes: str
     paper: str
-    loss: Loss = nll_loss
+    loss: Loss | None = nll_loss
     hidden: str | None = "num_hidden"
     options: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     train: Callable[..., History] = fit
     measure: Callable[[nn.Module, Dataset, Source], list[Measure]] = exact_likelihood
     unit: str = "nats"
+    inherited: tuple[str, ...] = ()
+
+    @property
+    def is_game(self) -> bool:
+        """Whether two players are trained, which have no validation loss."""
+        return self.loss is None
 
     @property
     def name(self) -> str:
         """The name of the class."""
         return self.model.__name__
 
-    def make(self, shape: tuple[int, ...], levels: int, options: Mapping[str, Any]) -> nn.Module:
+    def make(
+        self, shape: tuple[int, ...], levels: int, options: Mapping[str, Any], *, classes: int = 0
+    ) -> nn.Module:
         """Make the model for events of this shape, with so many values of each pixel or symbol.
+
+        Args:
+            shape: of one event.
+            levels: values of each pixel or symbol.
+            options: further arguments of the model.
+            classes: of the labels, for a model of images given their class.
 
         Raises:
             ValueError: an option that the model has not, or whose value it refuses.
         """
         keywords = inspect.signature(self.model).parameters.values()
         known = [p.name for p in keywords if p.kind is p.KEYWORD_ONLY and p.name not in _SET_HERE]
+        known += [name for name in self.inherited if name not in known]
         for name in options:
             if name not in known:
                 raise ValueError(
                     f"{self.name} has no option {name!r}, expected one of "
                     f"{', '.join(known) or 'none at all'}"
                 )
-        positional, keyword = FORMS[self.takes].arguments(shape, levels)
+        positional, keyword = FORMS[self.takes].arguments(shape, levels, classes)
         try:
             return self.model(*positional, **keyword, **options)
         except TypeError as error:  # a word where a number belongs
             raise ValueError(f"{self.name} refuses the options {dict(options)}: {error}") from None
 
 
-_SET_HERE = ("generator", "num_levels")
+_SET_HERE = ("generator", "num_levels", "num_classes")
 _OF_VAES = {"hidden": "hidden", "training": {"batch_size": 20}}
+_OF_GANS = {
+    "loss": None,
+    "hidden": "width",
+    "training": {"batch_size": 64, "lr": (1e-3, 2e-4), "epochs": 20},
+    "train": play,
+    "measure": frechet_of_pictures,
+    "unit": "",
+    "inherited": ("loss", "penalty"),
+}
+_GROWN = {
+    **_OF_GANS,
+    "training": {"batch_size": 32, "lr": (2e-3, 5e-4), "epochs": 20},
+    "train": partial(play, betas=(0.0, 0.99)),
+}
 
 RECIPES: dict[str, Recipe] = {
     "fvsbn": Recipe(
@@ -249,6 +250,22 @@ RECIPES: dict[str, Recipe] = {
         )
         for k in (5, 50)
     },
+    "gan": Recipe(
+        gan.MLPGAN,
+        "vectors",
+        "Goodfellow et al., NIPS 2014",
+        **{**_OF_GANS, "hidden": "hidden", "measure": frechet_of_columns},
+    ),
+    "dcgan": Recipe(gan.DCGAN, "images", "Radford, Metz & Chintala, ICLR 2016", **_OF_GANS),
+    "conditional-gan": Recipe(
+        gan.ConditionalGAN, "labelled images", "Mirza & Osindero, 2014", **_OF_GANS
+    ),
+    "info-gan": Recipe(gan.InfoGAN, "images", "Chen et al., NIPS 2016", **_OF_GANS),
+    "bigan": Recipe(gan.BiGAN, "images", "Donahue, Krähenbühl & Darrell, ICLR 2017", **_OF_GANS),
+    "progressive-gan": Recipe(gan.ProgressiveGAN, "images", "Karras et al., ICLR 2018", **_GROWN),
+    "style-gan": Recipe(gan.StyleGAN, "images", "Karras, Laine & Aila, CVPR 2019", **_GROWN),
+    "trans-gan": Recipe(gan.TransGAN, "images", "Jiang, Chang & Wang, NeurIPS 2021", **_OF_GANS),
+    "vit-gan": Recipe(gan.ViTGAN, "images", "Lee et al., ICLR 2022", **_OF_GANS),
 }
 
 

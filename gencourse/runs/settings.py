@@ -115,6 +115,10 @@ def settings_of(
     model, data = _known("model", model, RECIPES), _known("data set", data, SOURCES)
     recipe = RECIPES[model]
     check_protocol(given.get("binarise"))
+    if recipe.is_game:
+        for name, why in (("patience", "no validation loss"), ("folds", "one judge of samples")):
+            if given.get(name) is not None:
+                raise ValueError(f"{recipe.name} has {why}, expected no --{name}: {given[name]}")
     chosen = {**recipe.training, **chosen}
     chosen |= {name: value for name, value in given.items() if value is not None}
     if given.get("steps") is not None:

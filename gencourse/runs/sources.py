@@ -29,6 +29,7 @@ class Source:
         levels: how many values a pixel, symbol or sample has; 0 for a table.
         whole: returns all rows of a data set that has no official test part; or
         parts: returns one part, "train", "val" or "test". Both take the binarisation's protocol.
+        classes: how many the labels have, for images.
     """
 
     what: str
@@ -36,6 +37,7 @@ class Source:
     levels: int = 0
     whole: Callable[[str | None], ArrayData] | None = None
     parts: Callable[[str, str | None], ArrayData] | None = None
+    classes: int = 0
 
 
 def _table(load: Callable[[], ArrayData]) -> Callable[[str | None], ArrayData]:
@@ -64,27 +66,35 @@ SOURCES: dict[str, Source] = {
         "grey",
         17,
         whole=lambda protocol: data.digits(binarise=protocol),
+        classes=10,
     ),
     "mnist": Source(
         "28x28 digits, from GENCOURSE_DATA or downloaded",
         "grey",
         256,
         parts=lambda part, protocol: data.mnist(part, binarise=protocol),
+        classes=10,
     ),
     "fashion-mnist": Source(
         "28x28 clothes, from GENCOURSE_DATA or downloaded",
         "grey",
         256,
         parts=lambda part, protocol: data.fashion_mnist(part, binarise=protocol),
+        classes=10,
     ),
     "cifar10": Source(
         "32x32 photographs in colour, from GENCOURSE_DATA or downloaded",
         "colour",
         256,
         parts=_cifar10,
+        classes=10,
     ),
     "shapes": Source(
-        "5000 rendered 32x32 shapes in colour", "colour", 256, whole=lambda _: data.shapes(5000)
+        "5000 rendered 32x32 shapes in colour",
+        "colour",
+        256,
+        whole=lambda _: data.shapes(5000),
+        classes=len(data.SHAPES),
     ),
     "sentences": Source(
         "5000 sentences of a small grammar, as characters",
@@ -137,6 +147,13 @@ def load(name: str, binarise: str | None, folds: int) -> list[Split]:
     else:
         splits = [Split(*map(rows.subset, part)) for part in _folds(len(rows), folds)]
     return [_standardised(s) for s in splits] if source.kind == "table" else splits
+
+
+def training_rows(source: Source) -> ArrayData:
+    """Return the training rows of a data set in one split, as they are before binarisation."""
+    if source.parts is not None:
+        return source.parts("train", None)
+    return data.split(source.whole(None)).train
 
 
 def _folds(n: int, folds: int) -> Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]]:

@@ -7,7 +7,15 @@ import torch
 from scipy import stats
 
 from gencourse import data
-from gencourse.data.shapes import COLOURS, POSITION, SCALE, SHAPES, render_shapes, shapes
+from gencourse.data.shapes import (
+    COLOURS,
+    POSITION,
+    SCALE,
+    SHAPES,
+    large_shapes,
+    render_shapes,
+    shapes,
+)
 
 N = 300
 SET = shapes(N, seed=1, size=48)
@@ -103,3 +111,19 @@ def test_bad_attributes_are_named():
         render_shapes({k: v for k, v in good.items() if k != "scale"})
     with pytest.raises(ValueError, match="size is 4"):
         data.shapes(3, size=4)
+
+
+def test_large_shapes_fill_the_picture_and_stay_inside():
+    found = large_shapes(200, seed=3)
+    assert found.x.shape == (200, 3, 16, 16)
+    assert 0.3 <= found.attributes["scale"].min() and found.attributes["scale"].max() <= 0.48
+    covered = (found.x.amax(1) > 0.2).float().mean((1, 2))
+    assert covered.min() > 0.08 and covered.max() < 0.4
+    border = torch.cat([found.x[..., 0], found.x[..., -1]], 2)  # left and right
+    assert border.max() == 0
+
+
+@pytest.mark.parametrize("scale", [(0.5, 0.4), (-0.1, 0.2), (0.5, 1.2)])
+def test_a_range_that_is_none_is_refused(scale):
+    with pytest.raises(ValueError, match="scale is"):
+        shapes(2, scale=scale)
