@@ -37,7 +37,8 @@ def unpaired() -> TensorDataset:
 @cache
 def held_out() -> data.ArrayData:
     """Return red shapes that no model has seen."""
-    return of_colour(data.large_shapes(NUM_DRAWN, size=shapes.SIZE, seed=3), RED).subset(slice(1000))
+    drawn = data.large_shapes(NUM_DRAWN, size=shapes.SIZE, seed=3)
+    return of_colour(drawn, RED).subset(slice(1000))
 
 
 @cache
