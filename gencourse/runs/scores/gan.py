@@ -35,8 +35,8 @@ A GAN has no likelihood, so that its samples are compared with data that it has 
   {points.BANDWIDTH:g}.
 - **Pictures** are rendered shapes of {shapes.SIZE}x{shapes.SIZE} pixels (`data.large_shapes`).
   The judge is a classifier of their {shapes.NUM_CLASSES} pairs of shape and colour, trained
-  here in seconds. On its features {shapes.NUM_SAMPLES} samples are compared with as many held-
-  out pictures: Fréchet distance, and precision and recall with 3 neighbours. These distances
+  here in seconds. On its features {shapes.NUM_SAMPLES} samples are compared with as many held-out
+  pictures: Fréchet distance, and precision and recall with 3 neighbours. These distances
   compare with each other and with no FID elsewhere. Where a model is told the colour,
   *agreement* is the share of samples in which the judge sees the colour that was asked for.
 - **Translations** have a right answer, since all pictures are rendered: a red shape should become
