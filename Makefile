@@ -50,7 +50,7 @@ lock: pyproject.toml  ## pin everything anew
 	  '# Every package of the course, pinned for Linux, macOS and Windows on Python 3.11 and newer.' \
 	  '# Made from pyproject.toml by `make lock`; installed by `make venv` or `pip install -r requirements.lock`.' > requirements.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
-	  pyproject.toml $(VENV)/.pins --extra lab --extra grade --extra test --extra bench >> requirements.lock
+	  pyproject.toml $(VENV)/.pins --extra lab --extra grade --extra test --extra site --extra bench >> requirements.lock
 
 clean:  ## everything that can be made again; never the gradebook, submissions or secret
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .benchmarks demo

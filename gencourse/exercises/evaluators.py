@@ -58,6 +58,48 @@ def nade(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, flo
     return {"nll": float(nll.mean())}
 
 
+def discriminator(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, float]:
+    """Return how well a discriminator with the logit weight . x + bias tells real from fake.
+
+    Args:
+        weights: `weight` (D,) and `bias` ().
+        inputs: `real` (N, D), `fake` (M, D) and `l2`, the factor of the penalty on the weight.
+
+    Returns:
+        `loss`, -mean log D over real minus mean log(1 - D) over fake in nats, and `objective` =
+        loss + l2/2 |weight|^2.
+    """
+    real, fake = np.asarray(inputs["real"], float), np.asarray(inputs["fake"], float)
+    weight, bias = _array(weights, "weight", real.shape[1]), _array(weights, "bias", 1)
+    on_real = np.logaddexp(0.0, -(real @ weight + bias))
+    on_fake = np.logaddexp(0.0, fake @ weight + bias)
+    loss = float(on_real.mean() + on_fake.mean())
+    return {"loss": loss, "objective": float(loss + inputs["l2"] / 2 * weight @ weight)}
+
+
+def frozen_probe(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, float]:
+    """Return how well p(y = 1 | x) = sigmoid(weight . relu(W x) + bias) does, and whether W moved.
+
+    Args:
+        weights: `W` (D, K), the encoder; `weight` (D,) and `bias` (), the probe.
+        inputs: `W` (D, K), what the encoder was before, `x` (B, K), `y` (B,) of 0 and 1, and `l2`.
+
+    Returns:
+        `moved`, the largest change of an entry of W, `nll`, the mean in nats, and `objective` =
+        nll + l2/2 |weight|^2.
+    """
+    x, y, before = (np.asarray(inputs[k], float) for k in ("x", "y", "W"))
+    W = _array(weights, "W", before.size).reshape(before.shape)
+    weight, bias = _array(weights, "weight", len(W)), _array(weights, "bias", 1)
+    logits = np.maximum(x @ W.T, 0) @ weight + bias
+    nll = float(np.mean(np.logaddexp(0.0, logits) - y * logits))
+    return {
+        "moved": float(np.abs(W - before).max()),
+        "nll": nll,
+        "objective": float(nll + inputs["l2"] / 2 * weight @ weight),
+    }
+
+
 def _array(weights: Mapping[str, Any], name: str, size: int) -> np.ndarray:
     if name not in weights:
         raise ValueError(
@@ -71,4 +113,9 @@ def _array(weights: Mapping[str, Any], name: str, size: int) -> np.ndarray:
     return array
 
 
-EVALUATORS: dict[str, Evaluator] = {"binary_logistic": binary_logistic, "nade": nade}
+EVALUATORS: dict[str, Evaluator] = {
+    "binary_logistic": binary_logistic,
+    "discriminator": discriminator,
+    "frozen_probe": frozen_probe,
+    "nade": nade,
+}
