@@ -40,8 +40,8 @@ class AudioVisual(PretextTask):
     From each clip comes one frame, drawn with probability proportional to the energy of its sound,
     and the sound of the frames from there on. Every frame of the batch meets every sound: those of
     its own clip are right, the others wrong, and both kinds count one half. With the question
-    "which" the frame has to find its sound among all of the batch, and chance is 1 / B: a remedy for
-    an output space of only two cases.
+    "which" the frame has to find its sound among all of the batch, and chance is 1 / B: a remedy
+    for an output space of only two cases.
 
     Args:
         event_shape: (T, C, H, W).
