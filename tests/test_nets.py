@@ -18,6 +18,7 @@ from gencourse.nets import (
     classifier_loss,
 )
 
+
 def test_mlp_is_affine_tanh_affine():
     net = MLP(3, 2, hidden=(5,), activation="Tanh")
     x = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))

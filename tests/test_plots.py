@@ -240,6 +240,9 @@ def test_a_walkthrough_fits_a_projector(path):
     fonts = [float(size) for size in re.findall(r"(?:font|label)size=(\d+)", text)]
     assert min(fonts, default=plots.SMALL) >= plots.SMALL
     parts = re.split(r"(?m)^# %%(.*)$", text)
-    code = [body.strip() for head, body in zip(parts[1::2], parts[2::2], strict=True)
-            if "[markdown]" not in head]
+    code = [
+        body.strip()
+        for head, body in zip(parts[1::2], parts[2::2], strict=True)
+        if "[markdown]" not in head
+    ]
     assert max(body.count("\n") + 1 for body in code) <= 30

@@ -7,12 +7,13 @@ style, marker and hatch, so that a greyscale print still reads. A finished figur
 pyplot: nothing is global, nothing stays open.
 
 One file a subject: `pictures` (style, figures, alternative text), `number_tables`, `graphs`,
-`messages`, `charts`, `images`, `latents`, `sounds`, and
+`messages`, `charts`, `images`, `latents`, `games`, `sounds`, and
 `contexts` and `networks` for what autoregressive models see and leave out.
 """
 
 from gencourse.plots.charts import bars, contours, curves, histograms, scatter, table
 from gencourse.plots.contexts import draw_context, draw_mask, draw_numbered
+from gencourse.plots.games import colour_grid, colour_rows, heat, mode_map, path, vector_field
 from gencourse.plots.graphs import draw_graph, layered, row
 from gencourse.plots.images import image_grid, pixel_tree
 from gencourse.plots.latents import class_map, ellipse, image_plane, image_rows, mark
@@ -57,6 +58,8 @@ __all__ = [
     "add_legend",
     "bars",
     "class_map",
+    "colour_grid",
+    "colour_rows",
     "contours",
     "curves",
     "draw_context",
@@ -69,16 +72,20 @@ __all__ = [
     "draw_spectrogram",
     "ellipse",
     "figure",
+    "heat",
     "histograms",
     "image_grid",
     "image_plane",
     "image_rows",
     "layered",
     "mark",
+    "mode_map",
     "number_table",
+    "path",
     "picture",
     "pixel_tree",
     "row",
     "scatter",
     "table",
+    "vector_field",
 ]

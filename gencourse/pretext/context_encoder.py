@@ -86,7 +86,7 @@ class ContextEncoder(PretextTask):
             range, and as in `PretextTask`.
     """
 
-    name = "context encoder"
+    name = "context_encoder"
     category = "reconstruction"
     metric = "squared error"
     higher_is_better = False

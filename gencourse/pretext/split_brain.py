@@ -46,7 +46,7 @@ class SplitBrain(PretextTask):
         ValueError: images without colour, odd widths, a size below 1, and as in `PretextTask`.
     """
 
-    name = "split-brain"
+    name = "split_brain"
     category = "reconstruction"
     bins: Tensor
 

@@ -14,6 +14,11 @@ from gencourse.widgets.autoregressive import (
     temperature_explorer,
 )
 from gencourse.widgets.explorer import Explorer
+from gencourse.widgets.games import (
+    discriminator_explorer,
+    game_explorer,
+    truncation_explorer,
+)
 from gencourse.widgets.graphical import (
     duplicated_evidence_explorer,
     evidence_explorer,
@@ -26,20 +31,26 @@ from gencourse.widgets.latents import (
     plane_explorer,
     rotation_explorer,
 )
+from gencourse.widgets.quizzes import Question, quiz_explorer
 
 __all__ = [
     "Explorer",
+    "Question",
     "context_explorer",
     "diagonal_explorer",
     "dilation_explorer",
+    "discriminator_explorer",
     "duplicated_evidence_explorer",
     "evidence_explorer",
     "factorised_explorer",
+    "game_explorer",
     "logistic_explorer",
     "message_explorer",
     "mixture_explorer",
     "plane_explorer",
+    "quiz_explorer",
     "rotation_explorer",
     "row_explorer",
     "temperature_explorer",
+    "truncation_explorer",
 ]

@@ -172,9 +172,10 @@ def test_a_name_of_its_own_tells_nothing_of_a_hidden_case(ename):
     error = json.dumps({"error": {"ename": ename, "message": "m"}})
     hidden = judge_reply(error, case(1.0), exercise=EXERCISE, show_values=False).says
     assert hidden == f"{HIDDEN}: your answer raises an exception"
-    assert ename.split("\x1b")[0] in judge_reply(
-        error, case(1.0), exercise=EXERCISE, show_values=True
-    ).says
+    assert (
+        ename.split("\x1b")[0]
+        in judge_reply(error, case(1.0), exercise=EXERCISE, show_values=True).says
+    )
 
 
 def test_no_diagnosis_holds_what_a_terminal_or_page_would_obey():

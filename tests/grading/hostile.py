@@ -72,9 +72,7 @@ def define(name, body, head=""):
 
 def tampered(patch, *names, scores=KL, **more):
     """Return a wrong answer whose patch hides nothing and is seen."""
-    return Case(
-        kl("return mu", patch), scores=scores, status="flagged", reasons=names, **more
-    )
+    return Case(kl("return mu", patch), scores=scores, status="flagged", reasons=names, **more)
 
 
 def cases(course, public=()):
@@ -85,12 +83,7 @@ def cases(course, public=()):
         public: the first number of each public case of `kl-normal`, which students know.
     """
     gradebook, reference = course.gradebook, course.source(SMALL_UNIT, "exercises")
-    return (
-        interpreter()
-        | host(course)
-        | answers(gradebook, reference, list(public))
-        | notebooks()
-    )
+    return interpreter() | host(course) | answers(gradebook, reference, list(public)) | notebooks()
 
 
 def interpreter():
@@ -109,9 +102,7 @@ def interpreter():
         "swaps-code": tampered(a.SWAP_CODE, "adapter.reply", scores=NOTHING),
         "replaces-modules": tampered(a.REPLACE_MODULES, "tampered with", scores=NOTHING),
         "patches-encode": tampered(a.PATCH_ENCODE, "adapter.encode", scores=NOTHING),
-        "patches-user-expressions": tampered(
-            a.PATCH_EXPRESSIONS, "tampered with", scores=NOTHING
-        ),
+        "patches-user-expressions": tampered(a.PATCH_EXPRESSIONS, "tampered with", scores=NOTHING),
         "patches-the-kernel": tampered(a.PATCH_KERNEL, "tampered with", scores=NOTHING),
         "patches-the-display": tampered(a.PATCH_DISPLAY, "tampered with", scores=NOTHING),
         "busy-but-honest": Case(extra=a.BUSY),
@@ -201,9 +192,7 @@ def answers(gradebook, reference, public):
                 **kl("return mu.sum(-1).as_subclass(Liar)", a.LYING_TENSOR),
                 "counting": define("Counter", "return Table()", a.LYING_SCALARS),
                 "log-normaliser": define("log_normaliser", "return Word('0')", a.LYING_SCALARS),
-                "inverse-cdf": define(
-                    "draw", "return np.zeros(20).view(Liar)", a.LYING_ARRAY
-                ),
+                "inverse-cdf": define("draw", "return np.zeros(20).view(Liar)", a.LYING_ARRAY),
                 "logistic": define("train", "return Table(weight=1)", a.LYING_SCALARS),
             },
             scores=NOTHING,

@@ -54,10 +54,7 @@ def test_without_a_file_or_a_time_nothing_is_late(tmp_path, course):
 
 def test_extensions(course):
     (course.root / "extensions.csv").write_text(
-        "student;unit;due\n"
-        "Ada;01;+48h\n"
-        "blaise;01_graphical_models;2026-10-20 12:00\n"
-        "carl;02;+2d\n"
+        "student;unit;due\nAda;01;+48h\nblaise;01_graphical_models;2026-10-20 12:00\ncarl;02;+2d\n"
     )
     policy = load_policy(course, UNIT)
     assert policy.of("ada", DUE + timedelta(hours=48)).percent == 0

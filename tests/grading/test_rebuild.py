@@ -349,8 +349,6 @@ def test_conflict_markers_in_the_file(release, handed_in, solved):
     notes = []
     broken = text.replace(line, block.replace(other, other[:-8]))
     parse(broken.encode(), notes)
-    assert notes == [
-        "the file held git conflict markers; the version that can be read is used"
-    ]
+    assert notes == ["the file held git conflict markers; the version that can be read is used"]
     with pytest.raises(NotGradable, match="conflict markers, and neither version"):
         parse(broken.replace(line, line[:-8]).encode())

@@ -6,9 +6,7 @@ from gencourse.course import Course, CourseError
 from gencourse.grading.roster import load_roster, read_roster
 
 OWN = (
-    "id,name,email,canvas id,moodle id\n"
-    "al1,Ada Lovelace,ada@uni.org,77,12\n"
-    "eb2,Émile Borel,,78,\n"
+    "id,name,email,canvas id,moodle id\nal1,Ada Lovelace,ada@uni.org,77,12\neb2,Émile Borel,,78,\n"
 )
 CANVAS = (
     "Student,ID,SIS User ID,SIS Login ID,Section,Homework 1 (5)\n"
@@ -84,8 +82,10 @@ def test_another_file_becomes_the_courses_roster_once(tmp_path):
     assert not load_roster(course)
     path = tmp_path / "class.csv"
     path.write_text(OWN)
-    assert set(load_roster(course, path).students) == {"al1", "eb2"} == set(
-        load_roster(course).students
+    assert (
+        set(load_roster(course, path).students)
+        == {"al1", "eb2"}
+        == set(load_roster(course).students)
     )
     path.write_text(OWN + "cf3,Carl,,,\n")
     with pytest.raises(CourseError, match="is another roster"):

@@ -137,5 +137,3 @@ def test_without_bubblewrap_grading_refuses_and_says_what_to_do(course, tmp_path
             grade(course, SMALL_UNIT, tmp_path)
     finally:
         sandbox.problem.cache_clear()
-
-

@@ -177,9 +177,7 @@ def test_loopy_is_close_on_a_weakly_coupled_grid():
         assert_same(result.marginals, marginals, atol=5e-3, rtol=0)
         assert abs(result.log_partition.item() - log_z.item()) < 5e-3
         settled[schedule] = result
-    assert_same(
-        settled["auto"].marginals, settled["sequential"].marginals, atol=1e-8, rtol=0
-    )
+    assert_same(settled["auto"].marginals, settled["sequential"].marginals, atol=1e-8, rtol=0)
     assert settled["sequential"].iterations < settled["auto"].iterations
     edges = sum(len(factor.variables) for factor in graph.factors())
     for result in settled.values():  # two messages an edge in every sweep
@@ -292,9 +290,7 @@ def test_impossible_evidence_is_refused(schedule):
         with pytest.raises(ValueError, match=r"a=0, [bc]=1 has probability 0"):
             belief_propagation(graph, evidence=evidence, schedule=schedule)
     with pytest.raises(ValueError, match=r"a=1, c=0 \(row 1\)"):
-        belief_propagation(
-            graph, evidence={"a": torch.tensor([0, 1]), "c": 0}, schedule=schedule
-        )
+        belief_propagation(graph, evidence={"a": torch.tensor([0, 1]), "c": 0}, schedule=schedule)
     with pytest.raises(ValueError, match="every state"):
         belief_propagation(FactorGraph([Factor(["a"], [0, 0])]), schedule=schedule)
 

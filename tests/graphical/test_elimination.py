@@ -114,9 +114,7 @@ def test_batched_factors(grid):
             torch.testing.assert_close(together[name][b], probs)
     observed = variable_elimination(factors, "22", evidence={"11": 2})
     for b in range(5):
-        alone = variable_elimination(
-            [*grid, Factor(("11",), tables[b])], "22", evidence={"11": 2}
-        )
+        alone = variable_elimination([*grid, Factor(("11",), tables[b])], "22", evidence={"11": 2})
         torch.testing.assert_close(observed.values[b], alone.values)
     with pytest.raises(ValueError, match="batch sizes"):
         all_marginals(factors, {"00": torch.tensor([0, 1])})

@@ -106,9 +106,7 @@ def test_mrf_becomes_a_factor_graph():
     table = [[0.4, 0.1], [0.2, 0.3]]
     graph = FactorGraph.from_mrf({"a": [0.5, 0.5], ("a", "b"): table, ("b", "c"): table})
     assert graph.factor_names == ("psi(a)", "psi(a,b)", "psi(b,c)")
-    z = sum(
-        0.5 * table[a][b] * table[b][c] for a, b, c in itertools.product([0, 1], repeat=3)
-    )
+    z = sum(0.5 * table[a][b] * table[b][c] for a, b, c in itertools.product([0, 1], repeat=3))
     assert graph.log_partition().exp().item() == pytest.approx(z) and abs(z - 1) > 0.5
     named = FactorGraph.from_mrf({"a": [1.0, 3.0]}, states={"a": ("no", "yes")})
     assert named.map({}) == {"a": 1} and named.marginals({"a": "no"})["a"].tolist() == [1, 0]

@@ -9,8 +9,8 @@ from gencourse.evaluate import frozen_features, linear_probe
 from gencourse.pretext import TASKS, make_task, pretext_loss
 from gencourse.train import fit, load
 
-NAMES = ("denoising", "context encoder", "colorization", "split-brain", "upsampling", "cpc")
-DRAWS = ("denoising", "context encoder")  # the questions of the others hold no chance
+NAMES = ("denoising", "context_encoder", "colorization", "split_brain", "upsampling", "cpc")
+DRAWS = ("denoising", "context_encoder")  # the questions of the others hold no chance
 X = world(16, seed=1, num_shapes=1, frames=1, background="sky").x[:, 0]  # (16, 3, 16, 16)
 
 
@@ -62,7 +62,7 @@ class TestEveryTask:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "gain"), [("denoising", 0.01), ("context encoder", 0.005), ("cpc", 0.05)]
+    ("name", "gain"), [("denoising", 0.01), ("context_encoder", 0.005), ("cpc", 0.05)]
 )
 def test_digits_from_ten_labels_a_class(name, gain):
     """Linear probe with ten labels a class; random features are those of the same network."""
@@ -91,7 +91,7 @@ def test_split_brain_knows_colours_and_shapes():
 
     train, test = pictures(2000, 1), pictures(2000, 2)
     torch.manual_seed(0)
-    task = make_task("split-brain", (3, 16, 16)).eval()
+    task = make_task("split_brain", (3, 16, 16)).eval()
     before = linear_probe(task, train, test)
     fit(task, pictures(8000, 0)[0], loss=pretext_loss, steps=800, lr=3e-3, progress=False)
     after = linear_probe(task, train, test)

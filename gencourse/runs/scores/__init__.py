@@ -4,7 +4,7 @@
 module that holds its `Suite`, and one more entry of `SUITES`.
 """
 
-from gencourse.runs.scores import gan
+from gencourse.runs.scores import gan, pretext
 from gencourse.runs.scores.suite import (
     SEEDS,
     Suite,
@@ -16,7 +16,7 @@ from gencourse.runs.scores.suite import (
 from gencourse.runs.scores.table import is_reached, page, told, write_page
 from gencourse.runs.scores.trial import BUDGET, Goal, Trial, Yardstick
 
-SUITES: dict[str, Suite] = {suite.name: suite for suite in (gan.SUITE,)}
+SUITES: dict[str, Suite] = {suite.name: suite for suite in (gan.SUITE, pretext.SUITE)}
 
 __all__ = [
     "BUDGET",

@@ -23,12 +23,15 @@ def write_page(suite: Suite, root: Path) -> Path:
 
 def told(trial: Trial, result: Result) -> str:
     """Return a result in one line."""
-    measure = result["measures"][trial.goal.measure]
-    before, after = _number(measure["before"]), _number(measure["after"])
+    digits = trial.yardstick.digits
+    name = trial.goal.measure if trial.goal else next(iter(trial.yardstick.units))
+    measure = result["measures"][name]
+    before, after = _number(measure["before"], digits), _number(measure["after"], digits)
     reached = "reached" if is_reached(trial, result) else "not reached"
+    goal = f"the goal {trial.goal} is {reached}" if trial.goal else "it has no goal"
     return (
-        f"{trial.name}, seed {result['seed']}: {trial.goal.measure} {before} → {after} in "
-        f"{result['processor_seconds']:.0f} s of a core; the goal {trial.goal} is {reached}"
+        f"{trial.name}, seed {result['seed']}: {name} {before} → {after} in "
+        f"{result['processor_seconds']:.0f} s of a core; {goal}"
     )
 
 
@@ -37,7 +40,8 @@ def page(suite: Suite, results: Results) -> str:
     command = f"gencourse scores {suite.name}"
     groups: dict[str, list[Trial]] = {}
     for trial in suite.trials:
-        groups.setdefault(next(iter(trial.yardstick.units)), []).append(trial)
+        key = trial.yardstick.table or next(iter(trial.yardstick.units))
+        groups.setdefault(key, []).append(trial)
     notes = [_note(t, results.get(t.name, {})) for t in suite.trials]
     return "\n".join(
         [
@@ -55,7 +59,7 @@ def page(suite: Suite, results: Results) -> str:
             "a seed that passes the number, keeps the stated distance from its untrained self, "
             f"and trains for at most {BUDGET:g} s on one core; seconds are the mean over seeds.",
             "",
-            *[line for trials in groups.values() for line in (*_table(trials, results), "")],
+            *[line for trials in groups.values() for line in _table(trials, results)],
             *notes,
             "",
         ]
@@ -63,27 +67,52 @@ def page(suite: Suite, results: Results) -> str:
 
 
 def _table(trials: Sequence[Trial], results: Results) -> list[str]:
-    """Return the table of trials that share a first measure."""
-    units = {name: unit for t in trials for name, unit in t.yardstick.units.items()}
+    """Return the table of trials that stand together, its heading if it has one, and a gap."""
+    units = _shared_units(trials)
     names = [f"{name} [{unit}]" if unit else name for name, unit in units.items()]
-    head = ["trial", *names, "goal", "reached", "seconds of a core"]
-    rows = [_row(t, list(units), results.get(t.name, {})) for t in trials]
-    rows += _rows_of_data(trials, list(units), results)
-    return [_line(cells) for cells in (head, ["---"] * len(head), *rows)]
+    category = ["category"] if len({t.category for t in trials}) > 1 else []
+    head = ["trial", *category, *names, "goal", "reached", "seconds of a core"]
+    rows = []
+    for trial in trials:
+        name, *cells = _row(trial, units, results.get(trial.name, {}))
+        rows.append([name, *([trial.category] if category else []), *cells])
+    for name, *cells in _rows_of_data(trials, list(units), results):
+        rows.append([name, *(["—"] if category else []), *cells])
+    heading = trials[0].yardstick.table
+    lines = [_line(cells) for cells in (head, ["---"] * len(head), *rows)]
+    return [*([f"## {heading}", ""] if heading else []), *lines, ""]
 
 
-def _row(trial: Trial, measures: Sequence[str], by_seed: Mapping[int, Result]) -> list[str]:
+def _shared_units(trials: Sequence[Trial]) -> dict[str, str | None]:
+    """Return the unit of each measure, None where trials differ and each cell tells its own."""
+    units: dict[str, str | None] = {}
+    for trial in trials:
+        for name, unit in trial.yardstick.units.items():
+            units[name] = unit if units.get(name, unit) == unit else None
+    return units
+
+
+def _row(
+    trial: Trial, units: Mapping[str, str | None], by_seed: Mapping[int, Result]
+) -> list[str]:
     results, stale = _best(trial, by_seed)
+    goal = str(trial.goal or "none")
     if not results:
-        return [trial.name, *["—"] * len(measures), str(trial.goal), "not run", "—"]
-    cells = [_before_after([r["measures"].get(name) for r in results]) for name in measures]
+        return [trial.name, *["—"] * len(units), goal, "not run", "—"]
+    digits, cells = trial.yardstick.digits, []
+    for name, unit in units.items():
+        cell = _before_after([r["measures"].get(name) for r in results], digits)
+        own = trial.yardstick.units.get(name, "") if unit is None else ""
+        cells.append(f"{cell} {own}".rstrip())
     reached = sum(is_reached(trial, r) for r in results)
     seconds = statistics.fmean(r["processor_seconds"] for r in results)
+    if trial.goal and (trial.goal.at_most, trial.goal.at_least) != (None, None):
+        goal += f", {trial.goal.margin:g} better than untrained"
     return [
         f"{trial.name} (stale)" if stale else trial.name,
         *cells,
-        f"{trial.goal}, {trial.goal.margin:g} better than untrained",
-        f"{reached} of {len(results)}",
+        goal,
+        f"{reached} of {len(results)}" if trial.goal else "—",
         f"{seconds:.0f}",
     ]
 
@@ -99,7 +128,8 @@ def _rows_of_data(
             got.setdefault(result["settings"]["data"], {}).update(told)
     for data, values in got.items():
         if values:
-            cells = [_number(values[n]) if n in values else "—" for n in measures]
+            digits = trials[0].yardstick.digits
+            cells = [_number(values[n], digits) if n in values else "—" for n in measures]
             yield [f"*fresh data: {data}*", *cells, "—", "—", "—"]
 
 
@@ -115,18 +145,23 @@ def _best(trial: Trial, by_seed: Mapping[int, Result]) -> tuple[list[Result], bo
     return current or ordered, bool(ordered) and not current
 
 
-def _before_after(measured: Sequence[Mapping[str, Any] | None]) -> str:
+def _before_after(measured: Sequence[Mapping[str, Any] | None], digits: int | None) -> str:
+    """Return the means before and after, and the spread; one number where nothing has changed."""
     have = [m for m in measured if m is not None]
     if not have:
         return "—"
-    before = _number(statistics.fmean(m["before"] for m in have))
+    before = _number(statistics.fmean(m["before"] for m in have), digits)
     after = [m["after"] for m in have]
-    spread = f" ± {_number(statistics.stdev(after))}" if len(after) > 1 else ""
-    return f"{before} → **{_number(statistics.fmean(after))}**{spread}"
+    spread = f" ± {_number(statistics.stdev(after), digits and 1)}" if len(after) > 1 else ""
+    if digits and all(m["before"] == m["after"] for m in have):
+        return f"{before}{spread if len(set(after)) > 1 else ''}"
+    return f"{before} → **{_number(statistics.fmean(after), digits)}**{spread}"
 
 
-def _number(value: float) -> str:
-    """Return three digits, and no more than the number has."""
+def _number(value: float, digits: int | None = None) -> str:
+    """Return so many significant digits; or else three, and no more than the number has."""
+    if digits and 0 < abs(value) < 10 ** (digits - 1):
+        return f"{value:#.{digits}g}"
     if value == 0 or abs(value) >= 100:
         return f"{value:.0f}"
     return f"{value:.2f}" if abs(value) >= 0.01 else f"{value:.1g}"

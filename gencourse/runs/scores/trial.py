@@ -32,12 +32,17 @@ class Yardstick(NamedTuple):
         units: of each measure, by its name.
         measure: (model, generator of the samples) -> the value of each measure.
         data: -> the values that fresh data gets in place of samples, where that has a meaning.
+        table: the heading of the table that its trials stand in; when empty, they share one with
+            those of the same first measure.
+        digits: significant ones in the table; as many as the number deserves when None.
     """
 
     what: str
     units: Mapping[str, str]
     measure: Callable[[nn.Module, torch.Generator], Values]
     data: Callable[[], Values] = dict
+    table: str = ""
+    digits: int | None = None
 
 
 class Goal(NamedTuple):
@@ -46,7 +51,7 @@ class Goal(NamedTuple):
     Attributes:
         measure: its name.
         at_most: the largest value that is good enough; or
-        at_least: the smallest.
+        at_least: the smallest. With neither, only the margin counts, and larger is better.
         margin: the least distance to the value before training, towards the better.
     """
 
@@ -60,9 +65,11 @@ class Goal(NamedTuple):
         old, new = before[self.measure], after[self.measure]
         if self.at_most is not None:
             return new <= self.at_most and old - new >= self.margin
-        return new >= self.at_least and new - old >= self.margin
+        return (self.at_least is None or new >= self.at_least) and new - old >= self.margin
 
     def __str__(self) -> str:
+        if self.at_most is None and self.at_least is None:
+            return f"{self.measure} {self.margin:g} better than untrained"
         at_most = self.at_most is not None
         return f"{self.measure} {f'≤ {self.at_most:g}' if at_most else f'≥ {self.at_least:g}'}"
 
@@ -114,9 +121,13 @@ class Trial:
         rows: makes the training rows.
         training: arguments of `train`.
         yardstick: how it is measured.
-        goal: what it must reach.
+        goal: what it must reach; None where nothing is to be gained, and the remark says why.
         train: the training loop, `(model, rows, *, seed, progress, **training)`.
         remark: what a reader of the row should know.
+        category: of the model, for a column of the table that has more than one.
+
+    Raises:
+        ValueError: neither a goal nor a remark.
     """
 
     name: str
@@ -126,9 +137,14 @@ class Trial:
     rows: Callable[[], Any]
     training: Mapping[str, Any]
     yardstick: Yardstick
-    goal: Goal
+    goal: Goal | None
     train: Callable[..., None] = field(default=play)
     remark: str = ""
+    category: str = ""
+
+    def __post_init__(self) -> None:
+        if self.goal is None and not self.remark:
+            raise ValueError(f"{self.name} has no goal, expected a remark that says why")
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -181,7 +197,9 @@ class Trial:
             return self.yardstick.measure(model, torch.Generator().manual_seed(seed))
 
     def reached(self, result: Mapping[str, Any]) -> bool:
-        """Return whether a result reaches the goal."""
+        """Return whether a result reaches the goal; without one there is nothing to reach."""
+        if self.goal is None:
+            return False
         before, after = (
             {name: m[when] for name, m in result["measures"].items()}
             for when in ("before", "after")
