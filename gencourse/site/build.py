@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import warnings
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import files as files_of
@@ -80,7 +81,7 @@ def build_site(
     try:
         ran = _executed(chosen, work / "executed", jobs=jobs, say=say)
         source = _source(course, chosen, ran, work / "source")
-        warnings = _sphinx(source, out, work / "doctrees")
+        complaints = _sphinx(source, out, work / "doctrees")
     except PermissionError as error:
         raise CourseError(f"{error.filename} cannot be written: choose another --out") from error
     names = {unit.name: ran[unit.name].fresh for unit in chosen}
@@ -88,7 +89,7 @@ def build_site(
         out / "index.html",
         tuple(name for name, fresh in names.items() if fresh),
         tuple(name for name, fresh in names.items() if not fresh),
-        warnings,
+        complaints,
     )
 
 
@@ -188,7 +189,9 @@ def _sphinx(source: Path, out: Path, doctrees: Path) -> tuple[str, ...]:
     from sphinx.util.docutils import docutils_namespace, patch_docutils
 
     complaints = io.StringIO()
-    with patch_docutils(str(source)), docutils_namespace():
+    with patch_docutils(str(source)), docutils_namespace(), warnings.catch_warnings():
+        for kind in (DeprecationWarning, PendingDeprecationWarning):  # of Sphinx, to extensions
+            warnings.simplefilter("ignore", kind)
         app = Sphinx(
             str(source), str(source), str(out), str(doctrees), "html",
             status=None, warning=complaints,

@@ -160,7 +160,7 @@ def models(rows: Iterable[Row], known: Iterable[str]) -> str:
     """
     known = set(known)
     tables = "\n\n".join(
-        f"## {PARTS_OF_THE_LIBRARY[family]}\n\n"
+        f"## {PARTS_OF_THE_LIBRARY.get(family, family)}\n\n"
         "| model | log_prob | bound | sample | encode | |\n|---|---|---|---|---|---|\n"
         + "\n".join(_line(row, linked=family in known) for row in group)
         for family, group in itertools.groupby(rows, key=lambda row: row.family)

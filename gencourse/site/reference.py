@@ -21,7 +21,7 @@ def escape(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[s
 
 
 def _plain(text: str) -> str:
-    text = re.sub(r"([*|_])(?=\S)", r"\\\1", text)
+    text = re.sub(r"\||[*_](?=\S)", r"\\\g<0>", text)
     return re.sub(r"(: |^)([A-Z])\.(?=\s|$)", r"\1\2\\.", text)  # "K." begins no numbered list
 
 

@@ -102,7 +102,7 @@ SUITE = Suite(
             DCGAN,
             _DCGAN,
             training={"average": AVERAGE, "stages": ((1700, 1e-3), (600, 2e-4))},
-            goal=Goal("Fréchet distance", at_most=15, margin=100),
+            goal=Goal("Fréchet distance", at_most=15, margin=60),
             **_SHAPES,
         ),
         Trial(
@@ -114,7 +114,7 @@ SUITE = Suite(
                 "stages": ((700, 1e-3), (700, 2e-4)),
                 "discriminator_steps": 2,
             },
-            goal=Goal("Fréchet distance", at_most=40, margin=100),
+            goal=Goal("Fréchet distance", at_most=40, margin=60),
             **_SHAPES,
         ),
         Trial(
@@ -122,7 +122,7 @@ SUITE = Suite(
             DCGAN,
             {**_DCGAN, "loss": "least_squares"},
             training={"average": AVERAGE, "stages": ((1500, 1e-3), (500, 2e-4))},
-            goal=Goal("Fréchet distance", at_most=20, margin=100),
+            goal=Goal("Fréchet distance", at_most=20, margin=60),
             **_SHAPES,
         ),
         Trial(
@@ -130,7 +130,7 @@ SUITE = Suite(
             patch_gan,
             {**_DCGAN, "num_halvings": 2},
             training={"average": AVERAGE, "stages": ((1200, 1e-3), (500, 2e-4))},
-            goal=Goal("Fréchet distance", at_most=40, margin=100),
+            goal=Goal("Fréchet distance", at_most=40, margin=60),
             **_SHAPES,
         ),
         Trial(
@@ -160,7 +160,7 @@ SUITE = Suite(
                 "batch_size": 32,
                 "betas": (0.0, 0.99),
             },
-            goal=Goal("Fréchet distance", at_most=50, margin=100),
+            goal=Goal("Fréchet distance", at_most=50, margin=60),
             **_SHAPES,
         ),
         Trial(
@@ -174,7 +174,7 @@ SUITE = Suite(
                 "batch_size": 32,
                 "betas": (0.5, 0.99),
             },
-            goal=Goal("Fréchet distance", at_most=50, margin=100),
+            goal=Goal("Fréchet distance", at_most=50, margin=60),
             **_SHAPES,
         ),
         Trial(
@@ -192,7 +192,7 @@ SUITE = Suite(
             BiGAN,
             {**_DCGAN, "norm": "batch"},
             training={"average": AVERAGE, "stages": ((1000, 1e-3), (400, 2e-4))},
-            goal=Goal("Fréchet distance", at_most=40, margin=100),
+            goal=Goal("Fréchet distance", at_most=40, margin=60),
             remark="Agreement is of reconstructions with the class of their originals, by chance "
             "0.056: so short a game teaches the encoder little.",
             **{**_SHAPES, "yardstick": shapes.RECONSTRUCTIONS},
@@ -207,7 +207,7 @@ SUITE = Suite(
                 "batch_size": 32,
                 "betas": (0.0, 0.99),
             },
-            goal=Goal("Fréchet distance", at_most=30, margin=100),
+            goal=Goal("Fréchet distance", at_most=30, margin=60),
             **_SHAPES,
         ),
         Trial(
@@ -220,7 +220,7 @@ SUITE = Suite(
                 "batch_size": 32,
                 "betas": (0.0, 0.99),
             },
-            goal=Goal("Fréchet distance", at_most=40, margin=100),
+            goal=Goal("Fréchet distance", at_most=40, margin=60),
             **_SHAPES,
         ),
         Trial(

@@ -17,7 +17,7 @@ myst_heading_anchors = 3
 nb_execution_mode = "off"
 nb_merge_streams = True
 nb_mime_priority_overrides = [("html", "text/html", 0), ("html", "text/plain", 10)]
-suppress_warnings = ["mystnb.unknown_mime_type", "myst.header", "misc.highlighting_failure"]
+suppress_warnings = ["mystnb.unknown_mime_type", "myst.header", "ref.python"]
 
 default_role = "py:obj"
 autodoc_member_order = "bysource"
