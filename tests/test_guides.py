@@ -60,9 +60,9 @@ def test_files_that_are_named_are_there():
         for link in re.findall(r"\]\(((?!http|#)[^)]+)\)", text):
             assert (page.parent / link.partition("#")[0]).exists(), (page.name, link)
         for path in re.findall(
-            r"`((?:tests|solutions|gencourse|docs)/[\w/.]+\.(?:py|md|toml))`", text
+            r"`((?:tests|gencourse|docs)/[\w/.]+\.(?:py|md|toml))`", text
         ):
-            assert (ROOT / path).exists(), (page.name, path)
+            assert "NN" in path or (ROOT / path).exists(), (page.name, path)
 
 
 def test_the_syllabus_has_a_part_for_every_unit():

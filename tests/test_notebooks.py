@@ -23,7 +23,7 @@ from gencourse.exercises import adapter, judge
 from gencourse.exercises.sheet import check_notebook
 
 COURSE = Course(Path(__file__).parents[1])
-BUDGET = {"walkthrough": 120, "homework": 60}  # seconds on 2 cores, with the kernel's start
+BUDGET = {"walkthrough": 150, "homework": 60}  # seconds on 2 cores, with the kernel's start
 REFERENCE_BUDGET = 2.0  # seconds for all solution and test cells of a homework, after imports
 RESERVED = (
     "BEGIN SOLUTION",
