@@ -17,6 +17,7 @@ from gencourse.course import Course
 from gencourse.data import photographs, world
 from gencourse.evaluate import knn_probe
 from gencourse.exercises.adapter import KINDS
+from gencourse.exercises.evaluators import frozen_probe
 from gencourse.losses import (
     contrastive_loss,
     info_nce,
@@ -515,3 +516,20 @@ def test_neighbours_vote_as_in_the_library():
         counts = 3 * shares  # all votes weigh the same
         torch.testing.assert_close(counts, counts.round(), rtol=0, atol=1e-4)
         torch.testing.assert_close(shares.sum(1), torch.ones(3).double())
+
+
+def test_the_evaluator_of_probes_notices_a_change_of_the_encoder_and_refuses_another_shape():
+    (call,) = drawn("frozen-probe", "frozen", seeds=1)
+    found = {k: v.numpy() for k, v in FILE.train_probe(**call).items()}
+    call = {k: np.asarray(v) for k, v in call.items()}
+    metrics = frozen_probe(found, call)
+    h = np.maximum(call["x"] @ call["W"].T, 0)
+    p = 1 / (1 + np.exp(-(h @ found["weight"] + found["bias"])))
+    nll = -np.log(np.where(call["y"] == 1, p, 1 - p)).mean()
+    assert metrics["moved"] == 0 and metrics["nll"] == pytest.approx(nll)
+    penalty = call["l2"] / 2 * (found["weight"] ** 2).sum()
+    assert metrics["objective"] == pytest.approx(nll + penalty)
+    found["W"] = found["W"] + np.array([[0, 0], [0, -0.25], [0, 0]])
+    assert frozen_probe(found, call)["moved"] == pytest.approx(0.25)
+    with pytest.raises(ValueError, match="parameter W holds 4 numbers, expected 6"):
+        frozen_probe(found | {"W": np.zeros((2, 2))}, call)

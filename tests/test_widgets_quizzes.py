@@ -63,14 +63,23 @@ def test_the_mark_is_at_the_right_answer():
     pictures = set()
     for right in range(4):
         fig, ax = plots.figure()
-        question = Question("t", "?", "q", images, right)
-        widgets.quizzes._tile(ax, question, right)
+        plots.picture_answers(ax, images, "ABCD", marked=right)
         (box,) = ax.patches
         assert box.get_x() == right * 9
         bold = [text.get_text() for text in ax.texts if text.get_weight() == "bold"]
         assert bold == ["ABCD"[right]]
         pictures.add(plots.picture(fig, "t").png)
     assert len(pictures) == 4
+
+
+def test_texts_stand_below_each_other_and_one_is_marked():
+    _, ax = plots.figure()
+    plots.text_answers(ax, ["yes", "no", "both"], "ABC", marked=1)
+    assert [t.get_text().split() for t in ax.texts] == [["A", "yes"], ["→", "B", "no"],
+                                                       ["C", "both"]]  # fmt: skip
+    heights = [t.get_position()[1] for t in ax.texts]
+    assert heights == sorted(heights, reverse=True)
+    assert [t.get_weight() for t in ax.texts] == ["normal", "bold", "normal"]
 
 
 def test_bad_questions():

@@ -7,7 +7,7 @@ style, marker and hatch, so that a greyscale print still reads. A finished figur
 pyplot: nothing is global, nothing stays open.
 
 One file a subject: `pictures` (style, figures, alternative text), `number_tables`, `graphs`,
-`messages`, `charts`, `images`, `latents`, `games`, `sounds`, and
+`messages`, `charts`, `images`, `latents`, `games`, `quizzes`, `sounds`, and
 `contexts` and `networks` for what autoregressive models see and leave out.
 """
 
@@ -38,6 +38,7 @@ from gencourse.plots.pictures import (
     figure,
     picture,
 )
+from gencourse.plots.quizzes import picture_answers, text_answers
 from gencourse.plots.sounds import draw_spectrogram
 
 __all__ = [
@@ -83,9 +84,11 @@ __all__ = [
     "number_table",
     "path",
     "picture",
+    "picture_answers",
     "pixel_tree",
     "row",
     "scatter",
     "table",
+    "text_answers",
     "vector_field",
 ]

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import ipywidgets
-from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from gencourse import plots
@@ -97,55 +95,22 @@ def quiz_explorer(questions: Sequence[Question]) -> Explorer:
 def _picture(question: Question, answer: str) -> Picture:
     known = answer == SHOW or answer in question.letters
     right = question.letters[question.right]
-    said = f"Task {question.task}: {question.asks}"
     if answer == SHOW:
         verdict = f"the answer is {right}"
     elif known:
         verdict = f"{answer} is right" if answer == right else f"not {answer}, but {right}"
     else:
         verdict = "choose an answer"
-    words = not isinstance(question.answers, Tensor)
-    fig, ax = plots.figure(1, 2, size=(9.6, 2.5), width_ratios=(1, 1))
-    _show(ax[0], question)
-    ax[0].set_title(f"{question.task}: {question.asks}", fontsize=plots.SMALL + 1, loc="left")
-    (_list if words else _tile)(ax[1], question, question.right if known else None)
-    ax[1].set_title(verdict, fontsize=plots.SMALL + 1, loc="left")
-    return plots.picture(fig, f"{said} {len(question.answers)} answers; {verdict}.")
-
-
-def _show(ax: Axes, question: Question) -> None:
-    shown = question.shown
-    if isinstance(shown, Tensor):
-        plots.colour_grid(ax, shown, columns=question.columns or min(len(shown), 8))
+    fig, ax = plots.figure(1, 2, size=(9.6, 2.8))
+    fig.suptitle(f"{question.task}: {question.asks}", fontsize=plots.SMALL + 2, x=0.01, ha="left")
+    if isinstance(question.shown, Tensor):
+        columns = question.columns or min(len(question.shown), 8)
+        plots.colour_grid(ax[0], question.shown, columns=columns)
     else:
-        ax.axis("off")
-        ax.text(0.02, 0.5, shown, transform=ax.transAxes, fontsize=plots.SMALL + 3, va="center")
-
-
-def _tile(ax: Axes, question: Question, marked: int | None) -> None:
-    """Draw the answers side by side, each above its letter, with a frame around the marked one."""
-    number, _, height, width = question.answers.shape
-    plots.colour_grid(ax, question.answers, columns=number)
-    for k, letter in enumerate(question.letters):
-        left = k * (width + 1)
-        weight = "bold" if k == marked else "normal"
-        ax.text(
-            left + width / 2, height + 1.2 + height / 30, letter, ha="center", va="top",
-            fontsize=plots.SMALL + 2, weight=weight,
-        )  # fmt: skip
-        if k == marked:
-            box = Rectangle((left, 0), width + 1, height + 1, fill=False, lw=3, clip_on=False)
-            box.set_edgecolor(plots.VERMILLION)
-            ax.add_patch(box)
-
-
-def _list(ax: Axes, question: Question, marked: int | None) -> None:
-    """Write the answers one below the other, the marked one bold with an arrow."""
-    ax.axis("off")
-    lines = len(question.answers)
-    for k, (letter, text) in enumerate(zip(question.letters, question.answers, strict=True)):
-        arrow, weight = ("→", "bold") if k == marked else ("  ", "normal")
-        ax.text(
-            0.04, 1 - (k + 0.5) / lines, f"{arrow} {letter}   {text}", weight=weight,
-            transform=ax.transAxes, fontsize=plots.SMALL + 1, va="center",
-        )  # fmt: skip
+        plots.text_answers(ax[0], [question.shown], [""])
+    draw = plots.picture_answers if isinstance(question.answers, Tensor) else plots.text_answers
+    draw(ax[1], question.answers, question.letters, marked=question.right if known else None)
+    ax[1].set_title(verdict, fontsize=plots.SMALL + 1, loc="left", weight="bold")
+    number = len(question.answers)
+    said = f"Task {question.task}: {question.asks} {number} answers; {verdict}."
+    return plots.picture(fig, said)
