@@ -50,6 +50,8 @@ from gencourse.evaluate import (
     precision_recall,
     two_sample_test,
 )
+
+# %% tags=["setup"] slideshow={"slide_type": "skip"}
 from gencourse.gan import divergence_fits, gallery
 from gencourse.gan.applications import attribution, fake_detection, leave_one_out
 from gencourse.gan.applications.consequences import (
@@ -409,14 +411,14 @@ def orbit(slopes, start=(3.0, 0.0), rate=0.3, rounds=150):
         states.append((mu, w))
     return torch.tensor(states)
 
-
+# %% slideshow={"slide_type": "fragment"}
 variants = {
     "saturating": functools.partial(dirac, sign=1),
     "Wasserstein": lambda mu, w: (w, -(mu - 2)),
     "non-saturating": dirac,
     "non-saturating, R₁, γ = 0.5": functools.partial(dirac, gamma=0.5),
 }
-fig, ax = plots.figure(1, 4, size=(10.8, 3.0), sharey=True)
+fig, ax = plots.figure(1, 4, size=(10.5, 3.0), sharey=True)
 ends = {}
 for a, (name, slopes) in zip(ax, variants.items(), strict=True):
     ends[name] = orbit(slopes)
@@ -514,7 +516,7 @@ for name, options in contest.items():
     outcomes[name] = on_ring(**options).sample(1500, generator=seeded(1))
 
 # %% slideshow={"slide_type": "subslide"}
-fig, ax = plots.figure(1, 7, size=(11.4, 2.2))
+fig, ax = plots.figure(1, 7, size=(10.5, 2.1))
 for a, (name, points) in zip(ax, outcomes.items(), strict=True):
     plots.mode_map(a, points, centres, radius=0.2, title=name)
 plots.picture(fig, "Samples under seven games: " + "; ".join(
@@ -582,7 +584,7 @@ def critic(*, penalty=0.0, spectral=False, clip=None, steps=400, seed=0):
     (slope,) = torch.autograd.grad(f(x).sum(), x)
     return f, slope.abs()[:, 0]
 
-
+# %% slideshow={"slide_type": "fragment"}
 cdf = [densities.log_normal(line, m, s, event_dims=0).exp().cumsum(0) * (line[1] - line[0])
        for m, s in ((0.0, 1.0), (3.0, 0.5))]
 exact_w = float(torch.trapezoid((cdf[0] - cdf[1]).abs(), line))
@@ -1179,7 +1181,7 @@ plots.picture(fig, """The same noise at the end of each stage: blocks of colour 
 # %% slideshow={"slide_type": "subslide"}
 tasks = {name: gallery.piece(name) for name in (
     "super_resolution", "inpainting", "uncropping", "colourisation")}
-fig, ax = plots.figure(2, 2, size=(11.4, 4.4))
+fig, ax = plots.figure(2, 2, size=(10.5, 4.1))
 for a, (name, p) in zip(ax.flat, tasks.items(), strict=True):
     plots.colour_rows(a, {row: x[:10] for row, x in p.rows.items()}, title=name.replace("_", "-"))
 plots.picture(fig, """Four tasks, ten held-out pictures each: what is given, the answer of squared
@@ -1226,7 +1228,7 @@ problems = {
     "uncropping": data.uncropping(held, generator=seeded(2)),
     "colourisation": data.colourisation(held),
 }
-fig, ax = plots.figure(2, 2, size=(11.4, 3.4))
+fig, ax = plots.figure(2, 2, size=(10.5, 3.2))
 rows = []
 for a, (name, problem) in zip(ax.flat, problems.items(), strict=True):
     found = gan.latent_search(dcgan.generator, problem.y, problem.A, num_latents=16, steps=120,
@@ -1806,7 +1808,7 @@ pixels = torch.tensor([int(name[1:]) for name in tree.variables])  # the tree's 
 def from_tree(n, generator):
     return tree.sample(n, generator=generator)[:, pixels.argsort()]
 
-
+# %% slideshow={"slide_type": "fragment"}
 with torch.no_grad():
     exact_tree = float(tree.log_prob(flat_test.long()[:, pixels]).mean())
     exact_made = -negative_log_likelihood(made_model, flat_test).mean
