@@ -184,7 +184,7 @@ SUITE = Suite(
             training={"average": AVERAGE, "stages": ((900, 1e-3), (300, 2e-4))},
             goal=Goal("information", at_least=1.5, margin=1.0),
             remark="Information is the bound on I(c; x) for a code of 6 values, at most log 6 = "
-            "1.79 nats. What the values mean is up to the game: here neither shape nor colour.",
+            "1.79 nats. What the values mean is up to the game.",
             **{**_SHAPES, "yardstick": shapes.CODES},
         ),
         Trial(
