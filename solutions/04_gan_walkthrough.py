@@ -359,7 +359,7 @@ plots.number_table(["area of the boxes that hold samples; side of a box:", *map(
 #
 # Algorithm 1: $k$ steps of $D$, then one of $G$. Arrows: where a round pushes.
 
-# %% slideshow={"slide_type": "subslide"}
+# %% tags=["setup"] slideshow={"slide_type": "subslide"}
 t = torch.linspace(-6, 6, 121, dtype=torch.float64)
 weight = densities.log_normal(t, 0.0, 1.0, event_dims=0).exp() * (t[1] - t[0])
 
@@ -1081,6 +1081,7 @@ print("\n".join(p.made for p in zoo.values()))
 style = gallery.model("style")
 same_z = torch.randn(500, 16, generator=seeded(2))
 same_noise = style.generator.draw_noise(500, generator=seeded(3))
+real_500 = judge.features(unseen.x[:500])
 
 
 def at_psi(psi):
@@ -1088,7 +1089,7 @@ def at_psi(psi):
 
 
 def quality_and_variety(x):
-    return tuple(precision_recall(real[:500], judge.features(x)))
+    return tuple(precision_recall(real_500, judge.features(x)))
 
 
 widgets.truncation_explorer(at_psi, quality_and_variety)

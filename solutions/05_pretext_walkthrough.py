@@ -162,7 +162,7 @@ structure = [
                      ("so", "left", "day", "was"), 1),
 ]
 
-# %% slideshow={"slide_type": "subslide"}
+# %% tags=["widget"] slideshow={"slide_type": "subslide"}
 widgets.quiz_explorer(structure)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -267,7 +267,7 @@ transformation = [
                      2),
 ]
 
-# %% slideshow={"slide_type": "subslide"}
+# %% tags=["widget"] slideshow={"slide_type": "subslide"}
 widgets.quiz_explorer(transformation)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -418,7 +418,7 @@ reconstruction = [
                      ("nice", "hits", "day", "blue"), 1),
 ]
 
-# %% slideshow={"slide_type": "subslide"}
+# %% tags=["widget"] slideshow={"slide_type": "subslide"}
 widgets.quiz_explorer(reconstruction)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -637,7 +637,7 @@ instance = [
                      four[1:2, :, :4], four[[3, 0, 1, 2], :, 4:], 2),
 ]
 
-# %% slideshow={"slide_type": "subslide"}
+# %% tags=["widget"] slideshow={"slide_type": "subslide"}
 widgets.quiz_explorer(instance)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -856,7 +856,7 @@ when = [
     widgets.Question("frame prediction", "what comes next?", film[[4, 5]], film[[3, 6, 9, 2]], 1),
 ]
 
-# %% slideshow={"slide_type": "subslide"}
+# %% tags=["widget"] slideshow={"slide_type": "subslide"}
 widgets.quiz_explorer(when)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -1059,7 +1059,7 @@ senses = [
                      beats.x[spoken[2]][::3], lines, 2),
 ]
 
-# %% slideshow={"slide_type": "subslide"}
+# %% tags=["widget"] slideshow={"slide_type": "subslide"}
 widgets.quiz_explorer(senses)
 
 # %% [markdown] slideshow={"slide_type": "slide"}

@@ -22,8 +22,8 @@ def coarse_pictures(monkeypatch):
 
 def other_values(control):
     """Return values that `control` can take and does not have now."""
-    if isinstance(control, ipywidgets.Dropdown):
-        candidates = [value for _, value in control.options]
+    if isinstance(control, ipywidgets.Dropdown | ipywidgets.ToggleButtons):
+        candidates = [o[1] if isinstance(o, tuple) else o for o in control.options]
     else:
         candidates = [control.min, control.max]
     return [value for value in candidates if value != control.value]
@@ -173,12 +173,7 @@ def cells(path, tag):
     return [code for head, code in found if f'"{tag}"' in head]
 
 
-# units 04 and 05 show models that they have trained before; their explorers are driven in
-# test_widgets_games and test_widgets_quizzes, and shown when the notebooks are executed
-ON_THEIR_OWN = [p for p in WALKTHROUGHS if p.stem[:2] in ("01", "02", "03")]
-
-
-@pytest.mark.parametrize("path", ON_THEIR_OWN, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", WALKTHROUGHS, ids=lambda p: p.stem)
 def test_every_widget_of_the_walkthrough_can_be_driven(path):
     """Cells tagged `widget` need only the cells tagged `setup` and end in an `Explorer`."""
     scope = {}
