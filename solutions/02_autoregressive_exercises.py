@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from gencourse.authoring.contract import Exercise, Mistake, Test, Wrong
-from gencourse.authoring.draws import run, separated
+from gencourse.authoring.draws import run, separated, telling_declared
 from gencourse.authoring.variants import slips, variant
 from gencourse.exercises.evaluators import nade
 
@@ -52,20 +52,6 @@ def shuffled(rng, d):
         order = rng.permutation(d)
         if (order != np.arange(d)).all() and (order[order] != np.arange(d)).any():
             return order
-
-
-def meant_for(test, *declared):
-    """Return the answers of mistakes and wrong answers that are meant for a test."""
-    return [item.answer for items in declared for item in items if item.test == test]
-
-
-def telling(test, draw, right, margin, *declared):
-    """Return the inputs of a test that tell everything declared for it from the right answer."""
-
-    def inputs(rng):
-        return separated(rng, draw, right, meant_for(test, *declared), margin)
-
-    return inputs
 
 
 # --- 1. fvsbn ---------------------------------------------------------------------------
@@ -271,7 +257,9 @@ FVSBN = Exercise(
         Test(
             "log-prob",
             2,
-            telling("log-prob", draw_states_of_fvsbn, Fvsbn, 0.02, FVSBN_MISTAKES, FVSBN_WRONG),
+            telling_declared(
+                "log-prob", draw_states_of_fvsbn, Fvsbn, 0.02, FVSBN_MISTAKES, FVSBN_WRONG
+            ),
             cases=2,
             fixed=[
                 {
@@ -286,7 +274,9 @@ FVSBN = Exercise(
         Test(
             "sample",
             1,
-            telling("sample", draw_fvsbn_uniforms, Fvsbn, 0.5, FVSBN_MISTAKES, FVSBN_WRONG),
+            telling_declared(
+                "sample", draw_fvsbn_uniforms, Fvsbn, 0.5, FVSBN_MISTAKES, FVSBN_WRONG
+            ),
         ),
     ],
     mistakes=FVSBN_MISTAKES,
@@ -459,9 +449,9 @@ def draw_nade(rng):
 
 def nade_states(rng):
     told = [
-        a
-        for a in meant_for("value-and-gradient", NADE_MISTAKES, NADE_WRONG)
-        if a.__name__ != "nade_detached"
+        item.answer
+        for item in (*NADE_MISTAKES, *NADE_WRONG)
+        if item.test == "value-and-gradient" and item.answer.__name__ != "nade_detached"
     ]
     return separated(rng, draw_nade, nade_reference, told, 0.01)
 
@@ -713,7 +703,7 @@ RNADE = Exercise(
         Test(
             "mixture",
             1,
-            telling(
+            telling_declared(
                 "mixture", draw_rnade_grid, rnade_reference, 0.02, RNADE_MISTAKES, RNADE_WRONG
             ),
             cases=1,
@@ -728,7 +718,7 @@ RNADE = Exercise(
         Test(
             "conditionals",
             1,
-            telling(
+            telling_declared(
                 "conditionals",
                 draw_rnade_points,
                 rnade_reference,
@@ -998,19 +988,21 @@ MADE = Exercise(
         Test(
             "masks",
             1,
-            telling("masks", draw_made_masks, Made, 0.5, MADE_MISTAKES, MADE_WRONG),
+            telling_declared("masks", draw_made_masks, Made, 0.5, MADE_MISTAKES, MADE_WRONG),
             cases=2,
         ),
         Test(
             "orderings",
             1,
-            telling("orderings", draw_made_orderings, Made, 0.5, MADE_MISTAKES, MADE_WRONG),
+            telling_declared(
+                "orderings", draw_made_orderings, Made, 0.5, MADE_MISTAKES, MADE_WRONG
+            ),
             cases=2,
         ),
         Test(
             "log-prob",
             2,
-            telling("log-prob", draw_made_states, Made, 0.02, MADE_MISTAKES, MADE_WRONG),
+            telling_declared("log-prob", draw_made_states, Made, 0.02, MADE_MISTAKES, MADE_WRONG),
             cases=2,
             properties=[
                 {"name": "log_prob_sum", "key": 0, "says": "p(x) over all x must sum to 1"}
@@ -1217,13 +1209,17 @@ MASKS = Exercise(
         Test(
             "grey",
             1,
-            telling("grey", draw_grey_masks, masks_reference, 0.5, MASK_MISTAKES, MASK_WRONG),
+            telling_declared(
+                "grey", draw_grey_masks, masks_reference, 0.5, MASK_MISTAKES, MASK_WRONG
+            ),
             cases=2,
         ),
         Test(
             "colours",
             2,
-            telling("colours", draw_colour_masks, masks_reference, 0.5, MASK_MISTAKES, MASK_WRONG),
+            telling_declared(
+                "colours", draw_colour_masks, masks_reference, 0.5, MASK_MISTAKES, MASK_WRONG
+            ),
             cases=2,
             fixed=[{"in_colours": [0, 1, 2], "out_colours": [0, 1, 2], "size": 3}],
         ),
@@ -1467,7 +1463,7 @@ CONTEXT = Exercise(
         Test(
             "blind-spot",
             1,
-            telling(
+            telling_declared(
                 "blind-spot",
                 draw_cnn_context,
                 context_reference,
@@ -1480,7 +1476,7 @@ CONTEXT = Exercise(
         Test(
             "two-stacks",
             1,
-            telling(
+            telling_declared(
                 "two-stacks",
                 draw_stacks_context,
                 context_reference,
@@ -1493,7 +1489,7 @@ CONTEXT = Exercise(
         Test(
             "triangle",
             1,
-            telling(
+            telling_declared(
                 "triangle",
                 draw_lstm_context,
                 context_reference,
@@ -1744,13 +1740,13 @@ DIAGONAL = Exercise(
         Test(
             "skew",
             1,
-            telling("skew", draw_skew, Diagonal, 0.05, DIAGONAL_MISTAKES, DIAGONAL_WRONG),
+            telling_declared("skew", draw_skew, Diagonal, 0.05, DIAGONAL_MISTAKES, DIAGONAL_WRONG),
             cases=2,
         ),
         Test(
             "states",
             1,
-            telling(
+            telling_declared(
                 "states", draw_diagonal_states, Diagonal, 0.02, DIAGONAL_MISTAKES, DIAGONAL_WRONG
             ),
             cases=2,
@@ -1758,7 +1754,9 @@ DIAGONAL = Exercise(
         Test(
             "both",
             1,
-            telling("both", draw_both_halves, Diagonal, 0.02, DIAGONAL_MISTAKES, DIAGONAL_WRONG),
+            telling_declared(
+                "both", draw_both_halves, Diagonal, 0.02, DIAGONAL_MISTAKES, DIAGONAL_WRONG
+            ),
             cases=2,
         ),
     ],
@@ -2001,7 +1999,7 @@ GENERATE = Exercise(
         Test(
             "temperature",
             2,
-            telling(
+            telling_declared(
                 "temperature",
                 draw_tempered,
                 generate_reference,
@@ -2014,7 +2012,7 @@ GENERATE = Exercise(
         Test(
             "prefix",
             1,
-            telling(
+            telling_declared(
                 "prefix", draw_prefixed, generate_reference, 0.5, GENERATE_MISTAKES, GENERATE_WRONG
             ),
             cases=2,
@@ -2315,19 +2313,19 @@ WAVE = Exercise(
         Test(
             "mu-law",
             1,
-            telling("mu-law", draw_mu_law, Wave, 0.01, WAVE_MISTAKES, WAVE_WRONG),
+            telling_declared("mu-law", draw_mu_law, Wave, 0.01, WAVE_MISTAKES, WAVE_WRONG),
             cases=2,
         ),
         Test(
             "causal",
             1,
-            telling("causal", draw_sound, Wave, 0.02, WAVE_MISTAKES, WAVE_WRONG),
+            telling_declared("causal", draw_sound, Wave, 0.02, WAVE_MISTAKES, WAVE_WRONG),
             cases=2,
         ),
         Test(
             "stream",
             2,
-            telling("stream", draw_stream, Wave, 0.02, WAVE_MISTAKES, WAVE_WRONG),
+            telling_declared("stream", draw_stream, Wave, 0.02, WAVE_MISTAKES, WAVE_WRONG),
             cases=2,
         ),
     ],
@@ -2538,7 +2536,7 @@ COMPLETE = Exercise(
         Test(
             "first",
             1,
-            telling(
+            telling_declared(
                 "first", draw_first, complete_reference, 0.01, COMPLETE_MISTAKES, COMPLETE_WRONG
             ),
             cases=2,
@@ -2546,7 +2544,7 @@ COMPLETE = Exercise(
         Test(
             "late",
             2,
-            telling(
+            telling_declared(
                 "late", draw_late, complete_reference, 0.02, COMPLETE_MISTAKES, COMPLETE_WRONG
             ),
             cases=2,
@@ -2745,14 +2743,14 @@ MEASURES = Exercise(
         Test(
             "bits",
             1,
-            telling("bits", draw_bits, Measures, 0.02, MEASURE_MISTAKES, MEASURE_WRONG),
+            telling_declared("bits", draw_bits, Measures, 0.02, MEASURE_MISTAKES, MEASURE_WRONG),
             cases=2,
             fixed=[MNIST_ROW],
         ),
         Test(
             "ranks",
             1,
-            telling("ranks", draw_ranks, Measures, 0.01, MEASURE_MISTAKES, MEASURE_WRONG),
+            telling_declared("ranks", draw_ranks, Measures, 0.01, MEASURE_MISTAKES, MEASURE_WRONG),
             cases=2,
         ),
     ],

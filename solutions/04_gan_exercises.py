@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 
 from gencourse.authoring.contract import Exercise, Test, Wrong
-from gencourse.authoring.draws import run, separated
+from gencourse.authoring.draws import grid, run, signed, simplex, telling_declared, with_gradients
 from gencourse.authoring.variants import slips
 from gencourse.exercises import adapter
 from gencourse.exercises.encoding import decode, encode
@@ -47,53 +47,6 @@ ROWS = {
     "4.18": ("truncation", "beliefs-about-gans"),
     "4.19": ("discriminator-loss",),
 }
-
-
-def meant_for(test, *declared):
-    """Return the answers of mistakes and wrong answers that are meant for a test."""
-    return [item.answer for items in declared for item in items if item.test == test]
-
-
-def telling(test, draw, right, margin, *declared, compared=run):
-    """Return the inputs of a test that tell everything declared for it from the right answer.
-
-    Args:
-        test: name of the test.
-        draw: makes a call from a generator, or None to have another try.
-        right: the reference.
-        margin: least difference, absolute.
-        declared: lists of mistakes and wrong answers.
-        compared: (answer, call) to the numbers that the judge will compare.
-    """
-
-    def inputs(rng):
-        return separated(rng, draw, right, meant_for(test, *declared), margin, measure=compared)
-
-    return inputs
-
-
-def with_gradients(*wrt):
-    """Compare the value and the gradient by some inputs."""
-
-    def compared(answer, call):
-        return decode(adapter.call(answer, kind="gradient", call=encode(call), wrt=wrt))
-
-    return compared
-
-
-def grid(rng, low, high, *shape):
-    """Return numbers between low and high with two decimals."""
-    return np.round(rng.uniform(low, high, size=shape), 2)
-
-
-def signed(rng, low, high, *shape):
-    """Return numbers of either sign whose size is between low and high, with two decimals."""
-    return grid(rng, low, high, *shape) * rng.choice([-1.0, 1.0], size=shape)
-
-
-def simplex(rng, n):
-    """Return n probabilities, multiples of 1/100, none of them below 0.03."""
-    return (rng.multinomial(100 - 3 * n, rng.dirichlet(np.ones(n))) + 3) / 100
 
 
 # --- 1. optimal-discriminator -----------------------------------------------------------
@@ -266,7 +219,9 @@ OPTIMAL = Exercise(
         Test(
             "values",
             2,
-            telling("values", draw_two_distributions, optimal_game, 0.01, OPTIMAL_MISTAKES),
+            telling_declared(
+                "values", draw_two_distributions, optimal_game, 0.01, OPTIMAL_MISTAKES
+            ),
             fixed=[{"p": np.array([0.2, 0.8]), "q": np.array([0.6, 0.4])}],
             properties=[
                 {"name": "at_least", "value": 0.0, "key": "best", "says": "D is a probability"},
@@ -282,7 +237,7 @@ OPTIMAL = Exercise(
         Test(
             "zeros",
             1,
-            telling(
+            telling_declared(
                 "zeros",
                 draw_with_zeros,
                 optimal_game,
@@ -488,7 +443,7 @@ LOSS = Exercise(
         Test(
             "loss",
             1,
-            telling(
+            telling_declared(
                 "loss",
                 draw_logits,
                 discriminator_loss,
@@ -500,7 +455,7 @@ LOSS = Exercise(
         Test(
             "large-logits",
             1,
-            telling(
+            telling_declared(
                 "large-logits",
                 draw_sure_logits,
                 discriminator_loss,
@@ -840,13 +795,13 @@ PLAYERS = Exercise(
         Test(
             "saturation",
             1,
-            telling("saturation", draw_saturation, Players, 0.01, SATURATION_MISTAKES),
+            telling_declared("saturation", draw_saturation, Players, 0.01, SATURATION_MISTAKES),
             fixed=[seen_through()],
         ),
         Test(
             "least-squares",
             1,
-            telling(
+            telling_declared(
                 "least-squares",
                 draw_least_squares,
                 Players,
@@ -859,7 +814,7 @@ PLAYERS = Exercise(
         Test(
             "wasserstein",
             1,
-            telling(
+            telling_declared(
                 "wasserstein",
                 draw_wasserstein_game,
                 Players,
@@ -1151,17 +1106,19 @@ ALGORITHM = Exercise(
         Test(
             "discriminator",
             1,
-            telling("discriminator", draw_d_steps, AlgorithmOne, 0.01, D_STEP_MISTAKES),
+            telling_declared("discriminator", draw_d_steps, AlgorithmOne, 0.01, D_STEP_MISTAKES),
         ),
         Test(
             "generator",
             1,
-            telling("generator", draw_g_steps, AlgorithmOne, 0.005, G_STEP_MISTAKES),
+            telling_declared("generator", draw_g_steps, AlgorithmOne, 0.005, G_STEP_MISTAKES),
         ),
         Test(
             "rounds",
             1,
-            telling("rounds", draw_rounds, AlgorithmOne, 0.005, ROUNDS_MISTAKES, STEP_WRONG),
+            telling_declared(
+                "rounds", draw_rounds, AlgorithmOne, 0.005, ROUNDS_MISTAKES, STEP_WRONG
+            ),
             cases=2,
         ),
     ],
@@ -1335,7 +1292,7 @@ WASSERSTEIN = Exercise(
         Test(
             "same-size",
             1,
-            telling(
+            telling_declared(
                 "same-size",
                 draw_same_size,
                 wasserstein,
@@ -1352,7 +1309,7 @@ WASSERSTEIN = Exercise(
         Test(
             "other-sizes",
             1,
-            telling("other-sizes", draw_other_sizes, wasserstein, 0.01, SIZES_MISTAKES),
+            telling_declared("other-sizes", draw_other_sizes, wasserstein, 0.01, SIZES_MISTAKES),
             properties=[{"name": "nonnegative", "says": "a distance is never negative"}],
         ),
     ],
@@ -1573,7 +1530,7 @@ PENALTY = Exercise(
         Test(
             "penalty",
             2,
-            telling(
+            telling_declared(
                 "penalty",
                 draw_penalty,
                 gradient_penalty,
@@ -1586,7 +1543,7 @@ PENALTY = Exercise(
         Test(
             "between",
             1,
-            telling(
+            telling_declared(
                 "between",
                 draw_between,
                 gradient_penalty,
@@ -1805,13 +1762,17 @@ SIZES = Exercise(
         Test(
             "generator",
             1,
-            telling("generator", draw_generator_layers, conv_sizes, 0.5, GENERATOR_SIZES_MISTAKES),
+            telling_declared(
+                "generator", draw_generator_layers, conv_sizes, 0.5, GENERATOR_SIZES_MISTAKES
+            ),
             fixed=[dcgan_layers()],
         ),
         Test(
             "patches",
             1,
-            telling("patches", draw_discriminator_layers, conv_sizes, 0.5, PATCH_MISTAKES),
+            telling_declared(
+                "patches", draw_discriminator_layers, conv_sizes, 0.5, PATCH_MISTAKES
+            ),
             fixed=[patchgan_layers()],
         ),
     ],
@@ -2038,9 +1999,15 @@ CONDITIONS = Exercise(
     minutes=25,
     reference=Conditional,
     tests=[
-        Test("inputs", 1, telling("inputs", draw_labelled, Conditional, 0.05, INPUT_MISTAKES)),
         Test(
-            "captions", 1, telling("captions", draw_captions, Conditional, 0.01, CAPTION_MISTAKES)
+            "inputs",
+            1,
+            telling_declared("inputs", draw_labelled, Conditional, 0.05, INPUT_MISTAKES),
+        ),
+        Test(
+            "captions",
+            1,
+            telling_declared("captions", draw_captions, Conditional, 0.01, CAPTION_MISTAKES),
         ),
     ],
     mistakes=[*INPUT_MISTAKES, *CAPTION_MISTAKES],
@@ -2182,7 +2149,7 @@ INFO = Exercise(
         Test(
             "uniform-code",
             1,
-            telling(
+            telling_declared(
                 "uniform-code",
                 draw_uniform_code,
                 info_bound,
@@ -2202,7 +2169,7 @@ INFO = Exercise(
         Test(
             "any-prior",
             1,
-            telling(
+            telling_declared(
                 "any-prior",
                 draw_any_prior,
                 info_bound,
@@ -2390,11 +2357,11 @@ F_BOUND = Exercise(
     reference=f_bound,
     atol=1e-5,
     tests=[
-        Test("kl", 1, telling("kl", draw_kl_bound, f_bound, 0.01, KL_BOUND_MISTAKES)),
+        Test("kl", 1, telling_declared("kl", draw_kl_bound, f_bound, 0.01, KL_BOUND_MISTAKES)),
         Test(
             "reverse-kl",
             1,
-            telling(
+            telling_declared(
                 "reverse-kl", draw_reverse_bound, f_bound, 0.01, REVERSE_BOUND_MISTAKES, F_WRONG
             ),
         ),
@@ -2630,10 +2597,14 @@ TWO_SAMPLES = Exercise(
         Test(
             "frechet",
             1,
-            telling("frechet", draw_features, distance_of_samples, 0.02, FRECHET_MISTAKES),
+            telling_declared(
+                "frechet", draw_features, distance_of_samples, 0.02, FRECHET_MISTAKES
+            ),
             properties=[{"name": "nonnegative", "says": "a Fréchet distance is never negative"}],
         ),
-        Test("mmd", 1, telling("mmd", draw_alike, distance_of_samples, 0.01, MMD_MISTAKES)),
+        Test(
+            "mmd", 1, telling_declared("mmd", draw_alike, distance_of_samples, 0.01, MMD_MISTAKES)
+        ),
     ],
     mistakes=[*FRECHET_MISTAKES, *MMD_MISTAKES],
     wrong=[],
@@ -2829,12 +2800,12 @@ TRUNCATION = Exercise(
         Test(
             "latents",
             1,
-            telling("latents", draw_truncation, truncated_styles, 0.02, LATENT_MISTAKES),
+            telling_declared("latents", draw_truncation, truncated_styles, 0.02, LATENT_MISTAKES),
         ),
         Test(
             "styles",
             1,
-            telling("styles", draw_styles, truncated_styles, 0.02, STYLE_MISTAKES),
+            telling_declared("styles", draw_styles, truncated_styles, 0.02, STYLE_MISTAKES),
             fixed=[half_way()],
         ),
     ],
@@ -3034,8 +3005,10 @@ BETWEEN = Exercise(
     reference=Between,
     atol=1e-5,
     tests=[
-        Test("slerp", 1, telling("slerp", draw_directions, Between, 0.02, SLERP_MISTAKES)),
-        Test("fade-in", 1, telling("fade-in", draw_fade, Between, 0.02, FADE_MISTAKES)),
+        Test(
+            "slerp", 1, telling_declared("slerp", draw_directions, Between, 0.02, SLERP_MISTAKES)
+        ),
+        Test("fade-in", 1, telling_declared("fade-in", draw_fade, Between, 0.02, FADE_MISTAKES)),
     ],
     mistakes=[*SLERP_MISTAKES, *FADE_MISTAKES],
     wrong=[],
@@ -3234,7 +3207,7 @@ UNPAIRED = Exercise(
         Test(
             "fooling",
             1,
-            telling(
+            telling_declared(
                 "fooling",
                 draw_fooling,
                 translation_loss,
@@ -3246,7 +3219,7 @@ UNPAIRED = Exercise(
         Test(
             "cycle",
             1,
-            telling(
+            telling_declared(
                 "cycle",
                 draw_cycle,
                 translation_loss,
@@ -3415,7 +3388,7 @@ DETECTOR = Exercise(
         Test(
             "equal",
             1,
-            telling(
+            telling_declared(
                 "equal",
                 draw_detector,
                 train_detector,
@@ -3428,7 +3401,7 @@ DETECTOR = Exercise(
         Test(
             "unequal",
             1,
-            telling(
+            telling_declared(
                 "unequal",
                 draw_few_fakes,
                 train_detector,
@@ -3627,12 +3600,12 @@ ATTENTION = Exercise(
         Test(
             "one-cell",
             1,
-            telling("one-cell", draw_attention, grid_attention, 0.02, ATTENTION_MISTAKES),
+            telling_declared("one-cell", draw_attention, grid_attention, 0.02, ATTENTION_MISTAKES),
         ),
         Test(
             "grid",
             1,
-            telling("grid", draw_grid, grid_attention, 0.02, GRID_MISTAKES, GRID_WRONG),
+            telling_declared("grid", draw_grid, grid_attention, 0.02, GRID_MISTAKES, GRID_WRONG),
         ),
     ],
     mistakes=[*ATTENTION_MISTAKES, *GRID_MISTAKES],

@@ -17,9 +17,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from gencourse.authoring.contract import Exercise, Mistake, Test, Wrong
-from gencourse.authoring.draws import run, separated
-from gencourse.authoring.variants import variant
+from gencourse.authoring.contract import Exercise, Test, Wrong
+from gencourse.authoring.draws import grid, signed, telling, with_gradients
+from gencourse.authoring.variants import mistakes, variant
 from gencourse.exercises import adapter
 from gencourse.exercises.encoding import decode, encode
 from gencourse.exercises.judge import measure
@@ -49,58 +49,10 @@ EVALUATION = ("frozen-probe", "nearest-neighbours")
 """What is asked about every row: how a representation is judged."""
 
 
-def mistakes(test, of, *rows):
-    """Declare the known mistakes of a test.
-
-    Args:
-        test: the test that they must fail.
-        of: the answer that the mistakes are changes of.
-        rows: for each its name, what the student reads, and pairs of old and new text.
-    """
-    return [Mistake(variant(of, name, *edits), says, test=test) for name, says, *edits in rows]
-
-
-def telling(draw, right, told, margin, compared=run):
-    """Return an input generator on which all of the answers are apart.
-
-    Args:
-        draw: makes a call from a generator, or None to have another try.
-        right: the reference.
-        told: mistakes and wrong answers.
-        margin: least difference, absolute.
-        compared: (answer, call) to the numbers that the judge will compare.
-    """
-    others = [item.answer for item in told]
-
-    def inputs(rng):
-        return separated(rng, draw, right, others, margin, measure=compared)
-
-    return inputs
-
-
-def with_gradients(*wrt):
-    """Compare the value and the gradient by some inputs."""
-
-    def compared(answer, call):
-        return decode(adapter.call(answer, kind="gradient", call=encode(call), wrt=wrt))
-
-    return compared
-
-
 def by_probe_metrics(answer, call):
     """Compare what a trained probe is judged by."""
     weights = decode(adapter.call(answer, kind="weights", call=encode(call)))
     return measure(weights, call, "frozen_probe")
-
-
-def grid(rng, low, high, *shape):
-    """Return numbers between low and high with two decimals."""
-    return np.round(rng.uniform(low, high, size=shape), 2)
-
-
-def signed(rng, low, high, *shape):
-    """Return numbers of either sign whose size is between low and high, with two decimals."""
-    return grid(rng, low, high, *shape) * rng.choice([-1.0, 1.0], size=shape)
 
 
 # --- 1. rotation ------------------------------------------------------------------------

@@ -13,6 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from gencourse.authoring.contract import Mistake, Wrong
+from gencourse.exercises import adapter
+from gencourse.exercises.encoding import decode, encode
+
+Draw = Callable[[np.random.Generator], dict | None]
+Compared = Callable[[Callable, dict], Any]
 MOST_TRIES = 2000
 
 
@@ -62,12 +68,12 @@ def apart(one: Any, other: Any, margin: float) -> bool:
 
 def separated(
     rng: np.random.Generator,
-    draw: Callable[[np.random.Generator], dict | None],
+    draw: Draw,
     right: Callable,
     others: Sequence[Callable],
     margin: float,
     *,
-    measure: Callable[[Callable, dict], Any] = run,
+    measure: Compared = run,
 ) -> dict:
     """Return inputs on which all outputs are apart: those of the wrong answers also pairwise.
 
@@ -102,3 +108,73 @@ def separated(
         agreed[pair] = agreed.get(pair, 0) + 1
     most = max(agreed, key=agreed.__getitem__) if agreed else ("nothing", "drawn")
     raise RuntimeError(f"{draw.__name__}: no draw tells {most[0]} from {most[1]}")
+
+
+def telling(
+    draw: Draw,
+    right: Callable,
+    told: Sequence[Mistake | Wrong],
+    margin: float,
+    compared: Compared = run,
+) -> Callable[[np.random.Generator], dict]:
+    """Return an input generator on which all of the answers are apart, see `separated`.
+
+    Args:
+        draw: makes a call from a generator, or None to have another try.
+        right: the reference.
+        told: mistakes and wrong answers.
+        margin: least difference, absolute.
+        compared: (answer, call) to the numbers that the judge will compare.
+    """
+    others = [item.answer for item in told]
+
+    def inputs(rng: np.random.Generator) -> dict:
+        return separated(rng, draw, right, others, margin, measure=compared)
+
+    return inputs
+
+
+def telling_declared(
+    test: str,
+    draw: Draw,
+    right: Callable,
+    margin: float,
+    *declared: Sequence[Mistake | Wrong],
+    compared: Compared = run,
+) -> Callable[[np.random.Generator], dict]:
+    """Return an input generator that tells everything declared for a test from the right answer.
+
+    Args:
+        test: name of the test.
+        draw: makes a call from a generator, or None to have another try.
+        right: the reference.
+        margin: least difference, absolute.
+        declared: lists of mistakes and wrong answers, also of other tests.
+        compared: (answer, call) to the numbers that the judge will compare.
+    """
+    told = [item for items in declared for item in items if item.test == test]
+    return telling(draw, right, told, margin, compared)
+
+
+def with_gradients(*wrt: str) -> Compared:
+    """Return a comparison of the value and the gradient by some inputs."""
+
+    def compared(answer: Callable, call: dict) -> Any:
+        return decode(adapter.call(answer, kind="gradient", call=encode(call), wrt=wrt))
+
+    return compared
+
+
+def grid(rng: np.random.Generator, low: float, high: float, *shape: int) -> np.ndarray:
+    """Return numbers between low and high with two decimals."""
+    return np.round(rng.uniform(low, high, size=shape), 2)
+
+
+def signed(rng: np.random.Generator, low: float, high: float, *shape: int) -> np.ndarray:
+    """Return numbers of either sign whose size is between low and high, with two decimals."""
+    return grid(rng, low, high, *shape) * rng.choice([-1.0, 1.0], size=shape)
+
+
+def simplex(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Return n probabilities, multiples of 1/100, none of them below 0.03."""
+    return (rng.multinomial(100 - 3 * n, rng.dirichlet(np.ones(n))) + 3) / 100

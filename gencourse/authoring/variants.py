@@ -10,7 +10,7 @@ import ast
 import functools
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gencourse.authoring.contract import Mistake, Wrong
@@ -60,6 +60,17 @@ def _definitions(text: str) -> dict[str, str]:
     nodes = [n for n in ast.parse(text).body if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
     lines = text.splitlines(keepends=True)
     return {n.name: "".join(lines[n.lineno - 1 : n.end_lineno]) for n in nodes}
+
+
+def mistakes(test: str, of: Callable, *rows: Sequence) -> list[Mistake]:
+    """Return the known mistakes of a test, each a `variant` of one answer.
+
+    Args:
+        test: the test that they must fail.
+        of: the answer that the mistakes are changes of.
+        rows: for each its name, what the student reads, and pairs of old and new text.
+    """
+    return [Mistake(variant(of, name, *edits), says, test=test) for name, says, *edits in rows]
 
 
 def slips(of: Callable, test: str, text: str) -> list[Mistake | Wrong]:
