@@ -22,8 +22,8 @@ from gencourse.gan.bigan_networks import (
     image_networks,
     vector_networks,
 )
-from gencourse.gan.dcgan import checked_pixels
 from gencourse.gan.gan import GAN
+from gencourse.gan.picture_gan import checked_pixels
 
 
 class BiGAN(GAN):

@@ -14,12 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gencourse.gan.dcgan import DCGANDiscriminator, DCGANGenerator, checked_pixels
-from gencourse.gan.gan import GAN
+from gencourse.gan.dcgan import DCGANDiscriminator, DCGANGenerator
+from gencourse.gan.picture_gan import PictureGAN
 from gencourse.losses import gradient_penalty
 
 
-class ConditionalGAN(GAN):
+class ConditionalGAN(PictureGAN):
     """DCGAN's networks: the generator gets y beside z, the discriminator as K more channels.
 
     Args:
@@ -78,7 +78,7 @@ class ConditionalGAN(GAN):
 
     def discriminator_loss(self, batch: tuple[Tensor, ...]) -> Tensor:
         """Return what the discriminator pays on (x, y) and on samples given the same y, -> ()."""
-        x, y = checked_pixels(self.real(batch)), self._labels(batch)
+        x, y = self.real(batch), self._labels(batch)
         with torch.no_grad():
             fake = self.generate(self.noise(len(x)), y)
         loss = self.game.discriminator(self.judge(x, y), self.judge(fake, y))

@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gencourse.gan.dcgan import checked_pixels
 from gencourse.gan.layers import NORMS, SLOPE, initialise
 from gencourse.gan.patchgan import PatchGANDiscriminator
+from gencourse.gan.picture_gan import checked_pixels
 from gencourse.losses import AdversarialLoss, least_squares_loss
 from gencourse.protocols import Configurable
 

@@ -13,11 +13,10 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from gencourse.gan.gan import GAN
 from gencourse.gan.layers import down, initialise, widths
+from gencourse.gan.picture_gan import PictureGAN
 from gencourse.protocols import Configurable
 
 
@@ -93,7 +92,7 @@ class DCGANDiscriminator(Configurable, nn.Module):
         return self.layers(2 * x - 1)
 
 
-class DCGAN(GAN):
+class DCGAN(PictureGAN):
     """The two networks against each other.
 
     Args:
@@ -124,19 +123,3 @@ class DCGAN(GAN):
         discriminator = DCGANDiscriminator(event_shape, width=width, norm=norm)
         shapes = {"event_shape": event_shape, "num_latents": num_latents}
         super().__init__(generator, discriminator, **shapes, **game)
-
-    def real(self, batch: tuple[Tensor, ...]) -> Tensor:
-        """Return the images of a batch (x, ...), -> (B, C, S, S).
-
-        Raises:
-            ValueError: images of another size, or pixels outside [0, 1].
-        """
-        return checked_pixels(super().real(batch))
-
-
-def checked_pixels(x: Tensor) -> Tensor:
-    """Return x, or raise a ValueError if some pixel is not in [0, 1]."""
-    low, high = torch.stack(torch.aminmax(x)).tolist() if x.numel() else (0, 0)
-    if not (low >= 0 and high <= 1):
-        raise ValueError(f"x has pixels from {low:g} to {high:g}, expected them in [0, 1]")
-    return x

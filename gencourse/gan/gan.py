@@ -96,6 +96,23 @@ class GAN(Configurable, nn.Module):
         like = next(self.generator.parameters())
         return like.new_empty(n, self.num_latents).normal_(generator=generator)
 
+    def latents(
+        self, n: int, given: Tensor | None, *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Return z as it is given, or n new ones, -> (n, L).
+
+        Raises:
+            ValueError: z of another shape.
+        """
+        if given is None:
+            return self.noise(n, generator=generator)
+        z = torch.as_tensor(given).to(next(self.generator.parameters()))
+        if z.shape != (n, self.num_latents):
+            raise ValueError(
+                f"condition has shape {tuple(z.shape)}, expected z ({n}, {self.num_latents})"
+            )
+        return z
+
     def real(self, batch: tuple[Tensor, ...]) -> Tensor:
         """Return the data of a batch (x, ...) in the parameters' dtype, -> (B, *event_shape)."""
         x = as_events(batch[0], self.event_shape)
@@ -128,14 +145,7 @@ class GAN(Configurable, nn.Module):
         Raises:
             ValueError: z of another shape.
         """
-        if condition is None:
-            return self.generator(self.noise(n, generator=generator))
-        z = torch.as_tensor(condition).to(next(self.generator.parameters()))
-        if z.shape != (n, self.num_latents):
-            raise ValueError(
-                f"condition has shape {tuple(z.shape)}, expected z ({n}, {self.num_latents})"
-            )
-        return self.generator(z)
+        return self.generator(self.latents(n, condition, generator=generator))
 
 
 class MLPGAN(GAN):

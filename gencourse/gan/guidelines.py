@@ -13,9 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gencourse.gan.dcgan import checked_pixels
-from gencourse.gan.gan import GAN
 from gencourse.gan.layers import SLOPE, initialise, widths
+from gencourse.gan.picture_gan import PictureGAN
 
 GUIDELINES = {
     "strides": "pooling and up-sampling by repetition instead of strided convolutions",
@@ -28,7 +27,7 @@ GUIDELINES = {
 }
 
 
-class AblatedDCGAN(GAN):
+class AblatedDCGAN(PictureGAN):
     """A DCGAN that keeps all of its guidelines but one.
 
     Args:
@@ -65,10 +64,6 @@ class AblatedDCGAN(GAN):
         shapes = {"event_shape": event_shape, "num_latents": num_latents}
         super().__init__(generator, discriminator, **shapes, **game)
         self.removed = removed
-
-    def real(self, batch: tuple[Tensor, ...]) -> Tensor:
-        """Return the images of a batch (x, ...), -> (B, C, S, S); see `DCGAN.real`."""
-        return checked_pixels(super().real(batch))
 
 
 def _generator(

@@ -21,9 +21,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gencourse.densities import log_normal
-from gencourse.gan.dcgan import DCGANGenerator, checked_pixels
-from gencourse.gan.gan import GAN
+from gencourse.gan.dcgan import DCGANGenerator
 from gencourse.gan.info_networks import InfoDiscriminator
+from gencourse.gan.picture_gan import PictureGAN
 from gencourse.losses import gradient_penalty
 
 
@@ -39,7 +39,7 @@ class Codes(NamedTuple):
     continuous: Tensor
 
 
-class InfoGAN(GAN):
+class InfoGAN(PictureGAN):
     """DCGAN with a code, categorical parts uniform on 0..K_i - 1, continuous ones on [-1, 1].
 
     Q is a product: a categorical distribution for each categorical code, a normal one, of learnt
@@ -152,7 +152,7 @@ class InfoGAN(GAN):
 
     def discriminator_loss(self, batch: tuple[Tensor, ...]) -> Tensor:
         """Return what the discriminator pays, less λ L_I of samples that stand still, -> ()."""
-        x = checked_pixels(self.real(batch))
+        x = self.real(batch)
         with torch.no_grad():
             c = self.draw_codes(len(x))
             fake = self.generate(self.noise(len(x)), c)

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gencourse.gan.dcgan import checked_pixels
 from gencourse.gan.gan import GAMES
 from gencourse.gan.patchgan import PatchGANDiscriminator
+from gencourse.gan.picture_gan import checked_pixels
 from gencourse.gan.unet import UNetGenerator
 from gencourse.losses import AdversarialLoss
 from gencourse.protocols import Configurable

@@ -13,8 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gencourse.gan.dcgan import checked_pixels
-from gencourse.gan.gan import GAN
+from gencourse.gan.picture_gan import PictureGAN
 from gencourse.gan.progressive_networks import (
     ProgressiveDiscriminator,
     ProgressiveGenerator,
@@ -24,7 +23,7 @@ from gencourse.gan.progressive_networks import (
 from gencourse.losses import gradient_penalty
 
 
-class ProgressiveGAN(GAN):
+class ProgressiveGAN(PictureGAN):
     """The two networks, which grow by themselves as `train.fit_adversarial` trains them.
 
     Stage 0 lasts `stage_steps` steps of the generator; each later one fades in for as many, then
@@ -84,7 +83,7 @@ class ProgressiveGAN(GAN):
         Raises:
             ValueError: images of another size, or pixels outside [0, 1].
         """
-        x = checked_pixels(super().real(batch))
+        x = super().real(batch)
         stage, alpha = self.growth.values()
         for _ in range(stage, self.last_stage):
             x = halve(x)
@@ -126,12 +125,5 @@ class ProgressiveGAN(GAN):
         Raises:
             ValueError: z of another shape.
         """
-        if condition is None:
-            z = self.noise(n, generator=generator)
-        else:
-            z = torch.as_tensor(condition).to(next(self.generator.parameters()))
-        if z.shape != (n, self.num_latents):
-            raise ValueError(
-                f"condition has shape {tuple(z.shape)}, expected z ({n}, {self.num_latents})"
-            )
+        z = self.latents(n, condition, generator=generator)
         return self.generator(z, **self.growth)

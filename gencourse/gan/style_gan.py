@@ -12,14 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gencourse.gan.dcgan import checked_pixels
-from gencourse.gan.gan import GAN
+from gencourse.gan.picture_gan import PictureGAN
 from gencourse.gan.progressive_networks import ProgressiveDiscriminator
 from gencourse.gan.style_generator import StyleGenerator
 from gencourse.losses import r1_penalty
 
 
-class StyleGAN(GAN):
+class StyleGAN(PictureGAN):
     """`StyleGenerator` against a discriminator with `r1_penalty`.
 
     The generator's samples are its own: the averaged copy of its weights that the paper samples
@@ -62,14 +61,6 @@ class StyleGAN(GAN):
         shapes = {"event_shape": event_shape, "num_latents": num_latents}
         super().__init__(generator, discriminator, **shapes, loss=loss, penalty=penalty)
         self.mixing = mixing
-
-    def real(self, batch: tuple[Tensor, ...]) -> Tensor:
-        """Return the images of a batch (x, ...), -> (B, C, S, S).
-
-        Raises:
-            ValueError: images of another size, or pixels outside [0, 1].
-        """
-        return checked_pixels(super().real(batch))
 
     def fake(self, n: int) -> Tensor:
         """Return pictures as training sees them, some of mixed style, -> (n, C, S, S)."""
@@ -117,13 +108,6 @@ class StyleGAN(GAN):
         Raises:
             ValueError: z of another shape.
         """
-        if condition is None:
-            z = self.noise(n, generator=generator)
-        else:
-            z = torch.as_tensor(condition).to(self.generator.constant)
-        if z.shape != (n, self.num_latents):
-            raise ValueError(
-                f"condition has shape {tuple(z.shape)}, expected z ({n}, {self.num_latents})"
-            )
+        z = self.latents(n, condition, generator=generator)
         noise = self.generator.draw_noise(n, generator=generator) if noise is None else noise
         return self.generator(z, truncation=truncation, noise=noise)

@@ -20,9 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from gencourse.gan.dcgan import checked_pixels
-from gencourse.gan.gan import GAN
 from gencourse.gan.grid_attention import GridSelfAttention
+from gencourse.gan.picture_gan import PictureGAN
 from gencourse.nets import TransformerBlock
 from gencourse.protocols import Configurable
 
@@ -153,7 +152,7 @@ class TransGANDiscriminator(Configurable, nn.Module):
             return self.head(self.norm(self.last(tokens)[:, 0])).flatten()
 
 
-class TransGAN(GAN):
+class TransGAN(PictureGAN):
     """The two transformers against each other.
 
     Args:
@@ -199,14 +198,6 @@ class TransGAN(GAN):
         )
         shapes = {"event_shape": event_shape, "num_latents": num_latents}
         super().__init__(generator, discriminator, **shapes, **game)
-
-    def real(self, batch: tuple[Tensor, ...]) -> Tensor:
-        """Return the images of a batch (x, ...), -> (B, C, S, S).
-
-        Raises:
-            ValueError: images of another size, or pixels outside [0, 1].
-        """
-        return checked_pixels(super().real(batch))
 
 
 class Stage(nn.Module):

@@ -17,10 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gencourse.gan.dcgan import checked_pixels
-from gencourse.gan.gan import GAN
 from gencourse.gan.lipschitz import L2SelfAttention, normalise_to_initial
 from gencourse.gan.patch_decoder import PatchDecoder
+from gencourse.gan.picture_gan import PictureGAN
 from gencourse.nets import MLP, TransformerBlock, VisionTransformer
 from gencourse.protocols import Configurable
 
@@ -184,7 +183,7 @@ class ViTGANDiscriminator(Configurable, nn.Module):
         return self.head(self.encoder(2 * x - 1)).flatten()
 
 
-class ViTGAN(GAN):
+class ViTGAN(PictureGAN):
     """The two vision transformers against each other.
 
     Args:
@@ -218,14 +217,6 @@ class ViTGAN(GAN):
         discriminator = ViTGANDiscriminator(event_shape, overlap=overlap, **both)
         shapes = {"event_shape": event_shape, "num_latents": num_latents}
         super().__init__(generator, discriminator, **shapes, **game)
-
-    def real(self, batch: tuple[Tensor, ...]) -> Tensor:
-        """Return the images of a batch (x, ...), -> (B, C, S, S).
-
-        Raises:
-            ValueError: images of another size, or pixels outside [0, 1].
-        """
-        return checked_pixels(super().real(batch))
 
 
 def _square(event_shape: Sequence[int], patch: int) -> tuple[int, ...]:

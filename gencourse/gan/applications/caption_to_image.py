@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gencourse.gan.dcgan import DCGANGenerator, checked_pixels
-from gencourse.gan.gan import GAN
+from gencourse.gan.dcgan import DCGANGenerator
 from gencourse.gan.layers import SLOPE, down, initialise, widths
+from gencourse.gan.picture_gan import PictureGAN
 
 
 class BagOfWords(nn.Module):
@@ -96,7 +96,7 @@ class TextDiscriminator(nn.Module):
         return self.joint(torch.cat([maps, code], 1))
 
 
-class CaptionGAN(GAN):
+class CaptionGAN(PictureGAN):
     """Both players read; batches are (x, tokens).
 
     Args:
@@ -134,7 +134,7 @@ class CaptionGAN(GAN):
         The wrong caption is that of the next row. Where it reads the same it is not wrong, and
         the row is left out.
         """
-        x, tokens = checked_pixels(self.real(batch)), batch[1]
+        x, tokens = self.real(batch), batch[1]
         with torch.no_grad():
             fake = self.generator(self.noise(len(x)), tokens)
         on_fake = self.game.on_fake(self.discriminator(fake, tokens)).mean()
