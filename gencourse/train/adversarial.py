@@ -8,7 +8,7 @@ samples are, so samples are drawn along the way, from the same noise each time.
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -163,13 +163,11 @@ def fit_adversarial(
         for name, parameters in players.items()
     }
     averaged = None if average is None else RunningAverage(model.generator, average)
-
-    def with_average() -> AbstractContextManager:
-        return averaged.swapped_in() if averaged else nullcontext()
+    shown = averaged.swapped_in if averaged else nullcontext
 
     def save() -> None:
         if path:
-            with with_average():  # which `load` prefers
+            with shown():  # which `load` prefers; of all names under which a tensor is known
                 best = {n: t.clone() for n, t in model.state_dict().items()} if averaged else {}
             state = {"model": model.state_dict(), "best": best, "history": asdict(history)}
             state |= {"optimizers": {name: o.state_dict() for name, o in optimizers.items()}}
@@ -181,9 +179,7 @@ def fit_adversarial(
         checkpoints.check_same_run(path, state, run)
         model.load_state_dict(state["model"])
         if averaged:
-            prefix = "generator."
-            own = {n: t for n, t in state["best"].items() if n.startswith(prefix)}
-            averaged.load({n.removeprefix(prefix): t for n, t in own.items()})
+            averaged.load({name: state["best"][f"generator.{name}"] for name in averaged.state})
         for name, optimizer in optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
         machine.set_generator_states(state["generators"], where)
@@ -212,7 +208,7 @@ def fit_adversarial(
     def look(step: int, batch: Batch) -> None:
         """Draw samples from the fixed noise, note how far they spread and show them."""
         model.eval()
-        with machine.own_randomness(seed, where), torch.no_grad(), with_average():
+        with machine.own_randomness(seed, where), torch.no_grad(), shown():
             noise = torch.Generator(where).manual_seed(seed)
             x = draw(model, noise) if draw else model.sample(num_samples, generator=noise)
         if len(batch[0]) > 1:
